@@ -1,0 +1,172 @@
+"""The book: every chapter's run, staged as one folder of pages and rendered by Jupyter Book."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .. import locations
+from .card import THEMES
+from .chapters import Chapter, handbook_chapters, study_chapters
+from .errors import ChapterError, InputError
+from .glance import fill_landing, glance_page
+from .pages import chapter_page
+from .parameters import PRESETS
+from .records import read_record
+from .report import run_verdicts
+from .runner import Job, Outcome
+
+
+@dataclass
+class BookResult:
+    """What a build did: which chapters ran, which failed, where the pages are."""
+
+    index: Path
+    executed: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    rendered: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "index": str(self.index)}
+
+    def text(self) -> str:
+        ran = f"executed: {', '.join(self.executed) or 'none'}; reused: {', '.join(self.reused) or 'none'}"
+        return f"{ran}\n{'book' if self.rendered else 'book (unchanged)'}: {self.index}"
+
+
+def build_book(
+    execute: Callable[[Sequence[Job]], list[Outcome]], *, force: bool = False, out: Path | None = None
+) -> BookResult:
+    """Run what must run, stage, render; chapters that failed show their error and are named in the result.
+
+    execute: runs the jobs. out: folder of the rendered pages (default `build/book`). Raises InputError outside a
+    checkout and ChapterError when the pages cannot be rendered without a warning.
+    """
+    root = locations.project_root()
+    if root is None:
+        raise InputError("the book is built in a checkout of the project, not from an installed package")
+    jobs = [Job(chapter, chapter.resolve(), force=force) for chapter in (*study_chapters(), *handbook_chapters())]
+    outcomes = execute(jobs)
+    build = root / "build"
+    out = (out or build / "book").absolute()
+    result = BookResult(out / "index.html")
+    for outcome in outcomes:
+        (result.executed if outcome.executed else result.reused).append(outcome.job.chapter.id)
+        if outcome.error:
+            result.errors.append(str(outcome.error))
+    pages = stage_pages(root, outcomes)
+    digest = _digest(pages)
+    stamp = out / ".stage"
+    if not force and result.index.is_file() and stamp.is_file() and stamp.read_text() == digest:
+        result.rendered = False
+        return result
+    try:
+        _write_stage(build / "stage", pages)
+        _render(build / "stage", build / "sphinx")
+        _publish(build / "sphinx" / "_build" / "html", out)
+        stamp.write_text(digest)
+    except OSError as error:
+        raise InputError(f"{error.filename or build}: cannot be written: {error.strerror}") from None
+    return result
+
+
+def stage_pages(root: Path, outcomes: Sequence[Outcome]) -> dict[str, bytes]:
+    """Every staged file by its relative path."""
+    book = root / "book"
+    pages = {
+        path.relative_to(book).as_posix(): path.read_bytes()
+        for path in book.rglob("*")
+        if path.is_file() and not _is_input_only(path.relative_to(book))
+    }
+    pages["_config.yml"] = (root / "_config.yml").read_bytes()
+    verdicts: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        chapter = outcome.job.chapter
+        records = _records(chapter)
+        page = chapter_page(chapter, outcome.run, outcome.error, records)
+        folder = "chapters" if chapter.card else "statistics"
+        pages[f"{folder}/{chapter.id}.ipynb"] = (json.dumps(page, indent=1) + "\n").encode()
+        verdicts += [verdict.to_dict() for verdict in run_verdicts(outcome)]
+    all_records = [record for outcome in outcomes for record in _records(outcome.job.chapter)]
+    pages["results.md"] = glance_page(verdicts, all_records).encode()
+    pages["index.md"] = fill_landing(pages["index.md"].decode(), verdicts).encode()
+    pages["_toc.yml"] = _toc(pages["_toc.yml"].decode(), [outcome.job.chapter for outcome in outcomes]).encode()
+    return pages
+
+
+def _is_input_only(path: Path) -> bool:
+    return path.parts[0] == "results" or path.suffix == ".ipynb" or "__pycache__" in path.parts
+
+
+def _records(chapter: Chapter) -> list[dict[str, Any]]:
+    if chapter.card is None:
+        return []
+    found = [read_record(chapter.id, preset) for preset in PRESETS]
+    return [record for record in found if record]
+
+
+def _toc(template: str, chapters: Sequence[Chapter]) -> str:
+    """The table of contents with one part per theme that has a chapter, before the handbook."""
+    toc = yaml.safe_load(template)
+    by_theme = {
+        theme: [{"file": f"chapters/{c.id}"} for c in chapters if c.card and c.card.theme == theme] for theme in THEMES
+    }
+    themes = [{"caption": THEMES[theme], "chapters": files} for theme, files in by_theme.items() if files]
+    at = next(i for i, part in enumerate(toc["parts"]) if part["caption"] == "Statistics handbook")
+    toc["parts"][at]["chapters"] = [{"file": f"statistics/{c.id}"} for c in chapters if c.card is None]
+    toc["parts"][at:at] = themes
+    return yaml.safe_dump(toc, sort_keys=False)
+
+
+def _digest(pages: dict[str, bytes]) -> str:
+    digest = hashlib.sha256(locations.lock_file().read_bytes())
+    for name in sorted(pages):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(pages[name]).digest())
+    return digest.hexdigest()
+
+
+def _write_stage(folder: Path, pages: dict[str, bytes]) -> None:
+    """Write what changed and remove what is gone; an untouched file keeps its time, so Sphinx reads only the rest."""
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        if path.is_file() and path.relative_to(folder).as_posix() not in pages:
+            path.unlink()
+    for name, content in pages.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def _render(stage: Path, output: Path) -> None:
+    command = [sys.executable, "-m", "jupyter_book", "build", str(stage), "--path-output", str(output), "-W"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
+    if done.returncode != 0:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line]
+        log = output / "render.log"
+        output.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        raise ChapterError(f"the pages could not be rendered: {lines[0].strip() if lines else 'unknown'}; see {log}")
+
+
+def _publish(html: Path, out: Path) -> None:
+    """Copy the pages beside their place and rename, so that a reader never sees half a book."""
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(html, part)
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    part.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
