@@ -57,6 +57,11 @@ def test_all_cases_positive_counts_clusters_not_cases():
     assert (found.low, found.high) == pytest.approx((wilson(3, 3).low, 1.0))
 
 
+def test_clusters_with_equal_shares_count_as_one_case_each():
+    found, one_each = proportion([0, 1] * 10, units=np.arange(20) // 2), wilson(5, 10)
+    np.testing.assert_allclose([found.low, found.high], [one_each.low, one_each.high])
+
+
 def test_adjusted_p_values_match_r_and_keep_nan(from_r):
     r = from_r["proportions"]
     for method, expected in r["adjusted"].items():

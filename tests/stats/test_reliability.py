@@ -12,7 +12,7 @@ from medrepro.stats import bootstrap, icc, krippendorff_alpha, pairwise_kappa
 NAN = math.nan
 SCALES = ("nominal", "ordinal", "interval")
 
-# Krippendorff (2011), section C: 12 units, 4 observers, missing values. Published: nominal 0.743, ordinal 0.815,
+# Krippendorff (2011): 12 units, 4 observers, missing values. Published: nominal 0.743, ordinal 0.815,
 # interval 0.849.
 KRIPPENDORFF_2011 = np.array(
     [
@@ -52,7 +52,7 @@ def test_alpha_matches_krippendorffs_example(scale, published):
     found = krippendorff_alpha(KRIPPENDORFF_2011, level_of_measurement=scale, seed=0)
     assert found.value == pytest.approx(published, abs=5e-4)
     assert found.n == 11
-    assert "1 subjects with fewer than two ratings left out" in found.note
+    assert "1 subject with fewer than two ratings left out" in found.note
 
 
 @given(
@@ -109,6 +109,14 @@ def test_alpha_of_equal_ratings_is_nan(scale):
     found = krippendorff_alpha([[2, 2], [2, 2]], level_of_measurement=scale, seed=0)
     assert found.undefined
     assert "all ratings are equal" in found.note
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_resamples_of_equal_ratings_are_left_out_not_rounded_into_a_number(scale):
+    ratings = np.repeat([[0.1], [0.23], [0.37], [0.71]], 3, axis=1) / 3
+    found = krippendorff_alpha(ratings, level_of_measurement=scale, seed=0)
+    assert "of 1000 resamples, which are left out" in found.note
+    assert (found.low, found.high) == pytest.approx((1, 1))
 
 
 def test_perfect_agreement_is_one():

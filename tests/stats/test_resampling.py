@@ -13,6 +13,7 @@ from medrepro.stats import (
     auroc,
     bootstrap,
     bootstrap_auroc,
+    bootstrap_estimate,
     bootstrap_p_value,
     bootstrap_replicates,
     bootstrap_test,
@@ -22,7 +23,7 @@ from medrepro.stats import (
     roc_bootstrap,
 )
 from medrepro.stats._inputs import make_clusters
-from medrepro.stats.resampling import bca_acceleration, bootstrap_estimate, bootstrap_sums
+from medrepro.stats.resampling import bca_acceleration, bootstrap_sums
 
 METHODS = ("percentile", "basic", "normal", "bca")
 
@@ -46,9 +47,7 @@ def test_intervals_match_scipy_on_the_same_resamples(ours, scipys):
     theirs = stats.bootstrap((x,), np.mean, n_resamples=999, method=scipys, rng=np.random.default_rng(0))
     clusters = make_clusters(x.size, None)
     acceleration = bca_acceleration((x.sum() - x) / (x.size - 1), clusters)
-    found = bootstrap_estimate(
-        x.mean(), theirs.bootstrap_distribution, n=1, acceleration=acceleration, method=ours, level=0.95, seed=0
-    )
+    found = bootstrap_estimate(x.mean(), theirs.bootstrap_distribution, n=40, acceleration=acceleration, method=ours)
     np.testing.assert_allclose([found.low, found.high], theirs.confidence_interval, rtol=1e-12)
 
 
@@ -82,7 +81,7 @@ def test_intervals_match_r_boot_on_its_own_resamples(from_r):
     acceleration = bca_acceleration(np.array([u / v for u, v in left]), clusters)
     assert acceleration == pytest.approx(r["acceleration"], rel=1e-9)
     for method in ("percentile", "basic", "bca"):
-        found = bootstrap_estimate(r["value"], drawn, n=1, acceleration=acceleration, method=method, level=0.95, seed=0)
+        found = bootstrap_estimate(r["value"], drawn, n=25, acceleration=acceleration, method=method)
         # boot takes neighbouring order statistics and its own influences; in this tail they are 0.009 SD apart.
         np.testing.assert_allclose([found.low, found.high], r[method], atol=0.03 * drawn.std())
 
@@ -143,6 +142,14 @@ def test_unit_is_named_after_the_series():
     assert str(found).endswith("n = 3 patients")
 
 
+def test_several_quantities_share_one_set_of_resamples():
+    x = np.random.default_rng(0).normal(size=50)
+    drawn = bootstrap_replicates(lambda v: [v.mean(), v.max()], x, n_boot=100, seed=7)
+    assert drawn.shape == (100, 2)
+    found = bootstrap_estimate(x.mean(), drawn[:, 0], n=50, unit="case", seed=7)
+    assert found == bootstrap(np.mean, x, n_boot=100, seed=7)
+
+
 # ---------------------------------------------------------------- undefined
 
 
@@ -163,6 +170,12 @@ def test_many_undefined_resamples_give_no_interval():
     assert found.value == 0.5
     assert math.isnan(found.low)
     assert "no interval" in found.note
+
+
+@pytest.mark.parametrize(("undefined", "has_interval"), [(10, True), (11, False)])
+def test_one_in_ten_undefined_resamples_is_the_limit(undefined, has_interval):
+    drawn = np.concatenate([np.full(undefined, np.nan), np.linspace(0, 1, 100 - undefined)])
+    assert bootstrap_estimate(0.5, drawn, n=5).undefined != has_interval
 
 
 def test_undefined_value_is_nan_with_a_note():
@@ -323,6 +336,11 @@ def test_drawn_permutations_approach_the_normal_test(paired):
     assert "no interval" in found.difference.note
 
 
+def test_drawn_permutations_never_give_p_zero():
+    a = np.arange(40.0) + 100
+    assert permutation_test(a, np.zeros(40), paired=True, n_permutations=99, seed=0).p_value == 1 / 100
+
+
 def test_units_move_as_a_whole():
     a, b, units = [3.0, 3, 3, 1, 1, 1], [0.0] * 6, [0, 0, 0, 1, 1, 1]
     # two clusters: four sign assignments, of which two are as extreme
@@ -330,6 +348,8 @@ def test_units_move_as_a_whole():
     two = permutation_test([3.0, 3, 2], [0.0, 0], paired=False, units=([1, 1, 2], [3, 3]), seed=0)
     assert two.difference.n == 3
     assert two.p_value == pytest.approx(1 / 3)
+    swapped = permutation_test(a, b, paired=True, statistic=lambda p, q: p.sum() - q.sum(), units=units, seed=0)
+    assert swapped.p_value == 0.5
 
 
 # ---------------------------------------------------------------- bad input
@@ -351,6 +371,8 @@ def test_units_move_as_a_whole():
         (lambda: bootstrap_replicates(np.mean, [1, 2], strata=[0.0, np.nan], seed=0), "strata must be known"),
         (lambda: bootstrap_test(np.mean, [1, 2], rule="both", seed=0), "rule must be one of"),
         (lambda: bootstrap_p_value(1.0, [1, 2], rule="median"), "rule must be one of"),
+        (lambda: bootstrap(lambda x: [1.0, 2.0], [1, 2], seed=0), "statistic must return one number"),
+        (lambda: bootstrap_estimate(1.0, [[1, 2]], n=5), "replicates must have shape"),
         (lambda: bootstrap_auroc([0, 1], [1, np.nan], seed=0), "scores must not hold nan"),
         (lambda: bootstrap_auroc([0, 1], [1, 2], method="t", seed=0), "method must be one of"),
         (lambda: bootstrap_auroc([0, 1], [1, 2], seed=0).estimate(2), "i must be between 0 and 0"),

@@ -52,7 +52,7 @@ def cohen_kappa(
     categories: all categories in order; sorted distinct values by default, which weighted kappa accepts for numbers
     only. A category nobody used changes a weighted kappa when it moves the places of others.
     units (n,): clusters. Interval: value +- z * SE with the standard error of Fleiss, Cohen & Everitt (Psychological
-    Bulletin 1969, eq. 13), summed over clusters; or a bootstrap over clusters with n_boot and seed.
+    Bulletin 1969), summed over clusters; or a bootstrap over clusters with n_boot and seed.
     nan with a note when both raters use one and the same category only.
     Raises ValueError on missing ratings, unequal lengths, ratings outside categories and invalid weights.
     """
@@ -144,8 +144,9 @@ def fleiss_kappa(
 
     counts (n, k): how many raters put subject i into category j (`category_counts` makes it from ratings). Every
     subject needs the same number of raters, at least two; use `pairwise_kappa` or `krippendorff_alpha` otherwise.
-    category: column of counts for the kappa of that category (Fleiss 1971, eq. 17). units (n,): clusters.
-    Interval: value +- z * SE where kappa need not be 0 (Gwet, Educational and Psychological Measurement 2021, eq. 8,
+    category: column of counts for the kappa of that category (Fleiss, Psychological Bulletin 1971).
+    units (n,): clusters.
+    Interval: value +- z * SE where kappa need not be 0 (Gwet, Educational and Psychological Measurement 2021,
     summed over clusters), or bootstrap with n_boot and seed. For the test of kappa = 0 see `fleiss_test`.
     nan with a note when all ratings fall into one category.
     Raises ValueError on unequal numbers of raters, negative or fractional counts.
@@ -179,8 +180,8 @@ def fleiss_kappa(
 def fleiss_test(counts: ArrayLike, *, category: int | None = None, level: float = 0.95) -> Comparison:
     """Test of Fleiss' kappa = 0 with the standard error that holds under no agreement beyond chance.
 
-    counts, category as in `fleiss_kappa`. Standard errors of Fleiss, Nee & Landis (Psychological Bulletin 1979),
-    eq. 12 and 14; subjects must be independent. difference is kappa minus 0 with the interval of `fleiss_kappa`, and
+    counts, category as in `fleiss_kappa`. Standard errors of Fleiss, Nee & Landis (Psychological Bulletin 1979);
+    subjects must be independent. difference is kappa minus 0 with the interval of `fleiss_kappa`, and
     statistic = kappa / null standard error.
     """
     estimate = fleiss_kappa(counts, category=category, level=level)

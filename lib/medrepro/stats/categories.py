@@ -80,7 +80,11 @@ def rated_twice(codes: IntArray, size: int) -> tuple[FloatArray, IntArray, str]:
     if kept.size == 0:
         raise ValueError("ratings must hold at least one subject with two ratings, got none")
     dropped = len(counts) - kept.size
-    return counts[kept], kept, f"{dropped} subjects with fewer than two ratings left out" if dropped else ""
+    return (
+        counts[kept],
+        kept,
+        f"{dropped} subject{'s' * (dropped > 1)} with fewer than two ratings left out" * (dropped > 0),
+    )
 
 
 def units_of(units: ArrayLike | None, codes: IntArray, kept: IntArray) -> Any:

@@ -38,7 +38,7 @@ def proportion(outcomes: ArrayLike, *, units: ArrayLike | None = None, level: fl
     """Share of cases (n,) that are 1 (or True), with a Wilson interval that allows for clusters.
 
     units (n,): clusters. The interval is Wilson's at the effective sample size p (1 - p) / variance, the variance
-    being the ratio estimator's over clusters (Korn & Graubard, Survey Methodology 1998, section 3, with Wilson's
+    being the ratio estimator's over clusters (Korn & Graubard, Survey Methodology 1998, with Wilson's
     interval in place of theirs); it is Wilson's own when every cluster holds one case. Where all cases agree the
     variance is 0 and the number of clusters is the sample size.
     Raises ValueError on values other than 0 and 1.

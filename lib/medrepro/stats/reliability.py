@@ -35,7 +35,7 @@ def krippendorff_alpha(
     ratings (n, R): subjects in rows, raters in columns, nan or None where there is no rating; subjects with fewer
     than two ratings are left out and counted in `note`.
     level_of_measurement: "nominal", "ordinal" or "interval" difference (Krippendorff, Computing Krippendorff's
-    Alpha-Reliability, 2011, section D). categories: their order, needed for ordinal ratings that are not numbers.
+    Alpha-Reliability, 2011). categories: their order, needed for ordinal ratings that are not numbers.
     units (n,): clusters of subjects, resampled as a whole (nodules of a patient).
     The bootstrap draws subjects, hence both observed and expected disagreement vary; Krippendorff's own algorithm
     holds the expected disagreement fixed.
@@ -98,7 +98,7 @@ def icc(
     ratings (n, R): subjects in rows, raters in columns, no missing value.
     form 1: each subject has its own raters (one-way). form 2: raters are a random sample, absolute agreement.
     form 3: these raters only, consistency. average=True: reliability of the mean of the R ratings, ICC(form, R).
-    Interval: F distribution of independent subjects (Shrout & Fleiss, p. 424-426), or bootstrap over subjects with
+    Interval: F distribution of independent subjects (Shrout & Fleiss), or bootstrap over subjects with
     n_boot and seed. units (n,): clusters of subjects; the F interval does not hold for them, so units need n_boot and
     seed.
     nan with a note when all ratings are equal or there is a single subject.
@@ -176,8 +176,8 @@ def _alpha(observed: Any, expected: Any, n: Any) -> Any:
 
 
 def _mean_squares(totals: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """Between subjects, within subjects, between raters, residual, and the total sum of squares (Shrout & Fleiss,
-    table 2), from totals (..., 3 + R): subjects, sum of squares, sum of squared subject sums, sum of each rater."""
+    """Between subjects, within subjects, between raters, residual (Shrout & Fleiss), and the total sum of
+    squares, from totals (..., 3 + R): subjects, sum of squares, sum of squared subject sums, sum of each rater."""
     n, square, row_square, columns = totals[..., 0], totals[..., 1], totals[..., 2], totals[..., 3:]
     raters = columns.shape[-1]
     correction = columns.sum(axis=-1) ** 2 / (n * raters)

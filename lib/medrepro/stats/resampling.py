@@ -1,7 +1,7 @@
 """Bootstrap of any statistic, and a fast one for when the statistic is a function of sums over clusters.
 
 All functions draw the same resamples for equal seed, units and strata, whatever they compute from them: results of
-separate calls are paired, and none depends on how the work is cut into pieces.
+separate calls are paired, and the pieces in which the work is done change nothing but rounding.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def sums_replicates(
     sums: FloatArray, formula: Callable[[FloatArray], FloatArray], clusters: Clusters, *, n_boot: int, seed: int
 ) -> FloatArray:
     """The values (n_boot,) behind `bootstrap_sums`."""
-    parts = [formula(counts @ sums) for counts in count_chunks(clusters, n_boot, seed, width=sums.size)]
+    parts = [formula(counts @ sums) for counts in count_chunks(clusters, n_boot, seed, width=sum(sums.shape))]
     return np.concatenate(parts)
 
 

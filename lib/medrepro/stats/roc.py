@@ -1,10 +1,10 @@
 """Area under the ROC curve with DeLong intervals: one model, paired models, unpaired samples.
 
-One construction serves all of them, and several labels (`multilabel`). For positives i and negatives j the placement values are
-V10(i) = share of negatives scored below i (ties count one half) and V01(j) = share of positives scored above j
-(DeLong, DeLong & Clarke-Pearson, Biometrics 1988, eq. 3-5). Their centred sums per cluster,
+One construction serves all of them, and several labels (`multilabel`). For positives i and negatives j the placement
+values are V10(i) = share of negatives scored below i (ties count one half) and V01(j) = share of positives scored
+above j (DeLong, DeLong & Clarke-Pearson, Biometrics 1988). Their centred sums per cluster,
 a(g) = sum (V10 - AUC) / n_pos and b(g) = sum (V01 - AUC) / n_neg, give the covariance of Obuchowski
-(Biometrics 1997, eq. 2-6),
+(Biometrics 1997),
 
     c10 * sum a a' + c01 * sum b b' + c11 * sum (a b' + b a'),       c = I / (I - 1),
 

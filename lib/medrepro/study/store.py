@@ -109,7 +109,7 @@ class RunStore:
         shutil.rmtree(replaced, ignore_errors=True)
         if done:
             shutil.rmtree(work.parent / _FAILED, ignore_errors=True)
-        return Run(target, info)
+        return Run(target, json.loads(text))  # as a later reader will find it
 
 
 def default_root() -> Path:

@@ -13,10 +13,15 @@ from .verdicts import PartVerdict, Verdict, combine, judge_card, judge_parts
 _SYMBOLS = {"holds": "✓", "fails": "✗", "undecided": "?", "needs data": "○", "not testable": "–"}
 
 
+def status_symbol(status: str) -> str:
+    """The second cue beside a status's colour, for places too small for its word."""
+    return _SYMBOLS[status]
+
+
 def status_badge(status: str) -> str:
     """Word, symbol and colour class, so that no reader depends on colour."""
     name = status.replace(" ", "-")
-    symbol = f'<span aria-hidden="true">{_SYMBOLS[status]}</span>'
+    symbol = f'<span aria-hidden="true">{status_symbol(status)}</span>'
     return f'<span class="mr-status mr-{name}">{symbol} {escape(status)}</span>'
 
 
