@@ -66,7 +66,10 @@
     document.querySelector(".mr-map")?.addEventListener("click", (event) => {
       const link = event.target.closest("a[href^='#']");
       const row = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
-      if (row && row.hidden) form.reset();
+      if (row && row.hidden) {
+        form.reset();
+        filter();
+      }
     });
 
     form.addEventListener("submit", (event) => event.preventDefault());

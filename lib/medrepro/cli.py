@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -183,14 +182,13 @@ def _jobs(options: argparse.Namespace, points: Sequence[dict[str, Any]], preset:
 
 
 def _execute(options: argparse.Namespace, jobs: Sequence[Any]) -> list[Any]:
+    from .data import use_folder
     from .study.progress import Reporter
     from .study.runner import run_jobs
     from .study.store import RunStore
 
     if options.data:
-        if not options.data.is_dir():
-            raise InputError(f"--data {options.data}: no such folder")
-        os.environ["MEDREPRO_DATA"] = str(options.data.absolute())  # kernels inherit it
+        use_folder(options.data)
     progress = None if options.quiet else Reporter(sys.stderr)
     try:
         return run_jobs(jobs, RunStore(options.runs), cores=options.cores, progress=progress)

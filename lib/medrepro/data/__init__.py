@@ -1,17 +1,18 @@
-"""STUB until the data layer lands."""
+"""Data sets: found, fetched, verified and loaded; adapters bring them to the shape the studies use."""
 
+from .errors import DataError, UnknownDataError
+from .fetch import availability, cache_dir, data_hashes, ensure, import_copy, locate, locate_all, use_folder, verify
 
-class DataError(Exception):
-    pass
-
-
-def data_hashes(names):
-    return {}
-
-
-def ensure(names):
-    return None
-
-
-def use_folder(path):
-    return None
+__all__ = [
+    "DataError",
+    "UnknownDataError",
+    "availability",
+    "cache_dir",
+    "data_hashes",
+    "ensure",
+    "import_copy",
+    "locate",
+    "locate_all",
+    "use_folder",
+    "verify",
+]

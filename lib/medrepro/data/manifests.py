@@ -177,7 +177,9 @@ def _file(where: str, name: str, key: str, raw: Any) -> DataFile:
         if value is None:
             continue
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", str(value)):
-            raise DataError(f"{where}: {key}.{algorithm}: must be {digits} lower-case hexadecimal digits, got '{value}'")
+            raise DataError(
+                f"{where}: {key}.{algorithm}: must be {digits} lower-case hexadecimal digits, got '{value}'"
+            )
         digests[algorithm] = str(value)
     if not digests:
         raise DataError(f"{where}: {key}.sha256: is missing: a file without a digest cannot be verified")

@@ -33,6 +33,13 @@ _COLUMNS = (
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NUMBERS_AT_END = 1e300  # text without a number sorts behind every number
 
+
+
+def _html(value: object) -> str:
+    """Escaped text on one line: an empty line would end the HTML block in Markdown."""
+    return escape(" ".join(str(value).split()))
+
+
 _ILLUSTRATION: Row = {
     "study": "",
     "title": "",
@@ -149,11 +156,11 @@ def _picture(rows: Sequence[Row]) -> str:
     out = []
     for study, claims in lines.items():
         squares = "".join(
-            f'<a class="mr-square" href="#{escape(_anchor(row))}" title="{escape(_square_name(row))}" '
-            f'aria-label="{escape(_square_name(row))}">{status_badge(row["status"])}</a>'
+            f'<a class="mr-square" href="#{_html(_anchor(row))}" title="{_html(_square_name(row))}" '
+            f'aria-label="{_html(_square_name(row))}">{status_badge(row["status"])}</a>'
             for row in claims
         )
-        link = f'<a href="{escape(_chapter(claims[0]))}">{escape(claims[0]["title"])}</a>'
+        link = f'<a href="{_html(_chapter(claims[0]))}">{_html(claims[0]["title"])}</a>'
         out.append(f'<li><span class="mr-map-name">{link}</span><span class="mr-map-claims">{squares}</span></li>')
     return f'<ul class="mr-map" aria-label="Claims of each study by status">{"".join(out)}</ul>' if out else ""
 
@@ -179,18 +186,18 @@ def _filter_form(rows: Sequence[Row], studies: Iterable[tuple[str, str]]) -> str
 
 
 def _options(pairs: Iterable[tuple[str, str]]) -> str:
-    return "".join(f'<option value="{escape(value)}">{escape(text)}</option>' for value, text in pairs)
+    return "".join(f'<option value="{_html(value)}">{_html(text)}</option>' for value, text in pairs)
 
 
 def _table_row(row: Row, recorded: Sequence[str]) -> str:
-    claim_link = f'<a href="{escape(_chapter(row))}">{escape(row["claim"])}</a>'
-    reported = escape(row["reported"]) + f" <small>{escape(row['origin'])}</small>"
+    claim_link = f'<a href="{_html(_chapter(row))}">{_html(row["claim"])}</a>'
+    reported = _html(row["reported"]) + f" <small>{_html(row['origin'])}</small>"
     if row["value_status"]:
-        reported += f'<br><small class="mr-number">this number: {escape(row["value_status"])}</small>'
+        reported += f'<br><small class="mr-number">this number: {_html(row["value_status"])}</small>'
     under = '<br><small class="mr-underpowered">underpowered</small>' if row["underpowered"] else ""
     cells = {
-        "study": (row["study"], f'<span class="mr-study">{escape(row["title"])}</span>'),
-        "claim": (row["claim"], f"<strong>{claim_link}</strong> {escape(row['text'])}"),
+        "study": (row["study"], f'<span class="mr-study">{_html(row["title"])}</span>'),
+        "claim": (row["claim"], f"<strong>{claim_link}</strong> {_html(row['text'])}"),
         "reported": (_first_number(row["reported"]), reported),
         "measured": (_first_value(row), _measured(row)),
         "rung": (RUNGS.index(row["rung"]) if row["rung"] in RUNGS else len(RUNGS), rung_badge(row["rung"])),
@@ -198,11 +205,11 @@ def _table_row(row: Row, recorded: Sequence[str]) -> str:
         "status": (STATUSES.index(row["status"]), status_badge(row["status"]) + under + _why(row, recorded)),
     }
     tds = "".join(
-        f'<td data-label="{name}" data-sort="{escape(str(cells[key][0]))}">{cells[key][1]}</td>'
+        f'<td data-label="{name}" data-sort="{_html(cells[key][0])}">{cells[key][1]}</td>'
         for key, name in _COLUMNS
     )
-    names = " ".join(f'data-{name}="{escape(row[name])}"' for name in ("study", "status", "rung"))
-    return f'<tr id="{escape(_anchor(row))}" {names}>{tds}</tr>'
+    names = " ".join(f'data-{name}="{_html(row[name])}"' for name in ("study", "status", "rung"))
+    return f'<tr id="{_html(_anchor(row))}" {names}>{tds}</tr>'
 
 
 def _about(row: Row) -> str:
@@ -212,19 +219,19 @@ def _about(row: Row) -> str:
 def _measured(row: Row) -> str:
     out = []
     for part in row["parts"]:
-        name = f"<em>{escape(part['id'])}</em> " if part["id"] else ""
+        name = f"<em>{_html(part['id'])}</em> " if part["id"] else ""
         if part["estimate"] is not None:
-            text = f"<b>{escape(str(Estimate.from_dict(part['estimate'])))}</b>{interval_picture(part)}"
+            text = f"<b>{_html(Estimate.from_dict(part['estimate']))}</b>{interval_picture(part)}"
         else:
-            text = escape(part.get("evidence") or "–")
-        out.append(f"<div>{name}{text}<small>{escape(part['quantity'])}: {escape(part['criterion'])}</small></div>")
+            text = _html(part.get("evidence") or "–")
+        out.append(f"<div>{name}{text}<small>{_html(part['quantity'])}: {_html(part['criterion'])}</small></div>")
     return "".join(out) or "–"
 
 
 def _why(row: Row, recorded: Sequence[str]) -> str:
-    lines = [escape(text) for text in (row["reason"], *row["notes"]) if text]
+    lines = [_html(text) for text in (row["reason"], *row["notes"]) if text]
     if row["leans_on"]:
-        lines.append("leans on: " + escape(", ".join(row["leans_on"])))
+        lines.append("leans on: " + _html(", ".join(row["leans_on"])))
     items = "".join(f"<li>{line}</li>" for line in (*lines, *recorded))
     word = "why" if row["reason"] else "more"
     return f"<details><summary>{word}</summary><ul>{items}</ul></details>" if items else ""
@@ -237,7 +244,7 @@ def _recorded(records: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], lis
         n_seeds = len(record["seeds"])
         run = f"recorded, {record['preset']}, {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}"
         for row in record["verdicts"]:
-            text = f"{escape(run)} {rung_badge(row['rung'])} {status_badge(row['status'])} for {_about(row)}"
+            text = f"{_html(run)} {rung_badge(row['rung'])} {status_badge(row['status'])} for {_about(row)}"
             lines.setdefault((row["study"], row["claim"]), []).append(text)
     return lines
 
@@ -262,7 +269,7 @@ def _example(verdicts: Sequence[Row]) -> str:
     row = fit[0] if fit else _ILLUSTRATION
     part = row["parts"][0]
     if fit:
-        source = f'<a href="{escape(_chapter(row))}">{escape(row["title"])}</a>, claim {escape(row["claim"])}'
+        source = f'<a href="{_html(_chapter(row))}">{_html(row["title"])}</a>, claim {_html(row["claim"])}'
     else:
         source = "<strong>Illustration with made-up numbers</strong>, not a result"
     estimate = Estimate.from_dict(part["estimate"])
@@ -270,13 +277,13 @@ def _example(verdicts: Sequence[Row]) -> str:
     verdict = f"{words[0].upper()}{words[1:]}." if words else ""
     number = " That number itself needs the paper's own data." if row["value_status"] else ""
     facts = (
-        ("Paper reports", escape(row["reported"]), f"as stated in the {escape(row['origin'])}.{number}"),
+        ("Paper reports", _html(row["reported"]), f"as stated in the {_html(row['origin'])}.{number}"),
         (
             "This run measured",
-            escape(str(estimate)),
-            f"{escape(part['quantity'])}; in brackets its {100 * estimate.level:.4g} % interval.",
+            _html(estimate),
+            f"{_html(part['quantity'])}; in brackets its {100 * estimate.level:.4g} % interval.",
         ),
-        ("Must be", escape(part["criterion"]), "written down before the run."),
+        ("Must be", _html(part["criterion"]), "written down before the run."),
         ("Rung of evidence", rung_badge(row["rung"]), f"{RUNG_MEANS.get(row['rung'], '')}."),
     )
     items = "".join(
@@ -284,7 +291,7 @@ def _example(verdicts: Sequence[Row]) -> str:
     )
     return (
         f'<section class="mr-example" aria-label="A verdict, explained"><p class="mr-source">{source}</p>'
-        f'<p class="mr-said">“{escape(row["text"])}”</p><dl>{items}</dl>'
+        f'<p class="mr-said">“{_html(row["text"])}”</p><dl>{items}</dl>'
         f'<div class="mr-outcome">{interval_picture(part, labels=True)}'
         f"<p>{status_badge(row['status'])} {verdict}</p></div></section>"
     )
