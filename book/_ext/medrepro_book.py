@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ _LOG = logging.getLogger(__name__)
 # latex2mathml knows the outer environments only, and numbers every row of the unstarred ones; Sphinx numbers formulas.
 _ENVIRONMENTS = re.compile(r"\\(begin|end)\{(?:align|aligned|split|gather|gathered|eqnarray|multline)\*?\}")
 _OUTER = re.compile(r"\\(begin|end)\{(?:equation|displaymath|math)\*?\}")
+_NAME = re.compile(r"<mo>([A-Za-z]{2,})</mo>")
 _LEFT_OVER = re.compile(r"<m[ino]>(?:\\[A-Za-z]+|&)</m[ino]>|\\(?:begin|end)\b")
+_LONG = 18  # characters
 _DATA_PNG = re.compile(r'(<img\b[^>]*?\bsrc=")data:image/png;base64,([A-Za-z0-9+/=\s]+)"')
 _IMAGE = re.compile(r"<img\b[^>]*>")
 _ALT = re.compile(r'\balt="([^"]*)"')
@@ -33,22 +36,36 @@ _FILE_NAME = re.compile(r"\.(?:png|svg|jpe?g|gif|webp)$", re.IGNORECASE)
 def mathml(latex: str, *, display: bool) -> str:
     """MathML of a LaTeX formula; ValueError names what could not be translated."""
     latex = _OUTER.sub("", latex).strip()
-    if display and r"\\" in latex and r"\begin" not in latex:
+    if display and r"\\" in _outside_environments(latex):  # rows without an environment, which Sphinx allows
         latex = rf"\begin{{align*}}{latex}\end{{align*}}"
     latex = _ENVIRONMENTS.sub(r"\\\1{align*}", latex)
     try:
         html = convert(latex, display="block" if display else "inline")
     except Exception as error:  # the library has no common base class for its errors
         raise ValueError(f"{type(error).__name__} in the formula {latex!r}") from error
+    # A function's name is set like an operator, with a gap on both sides; as an identifier it stands close.
+    html = _NAME.sub(r"<mi>\1</mi>", html)
     found = _LEFT_OVER.search(html)
     if found:
         raise ValueError(f"{re.sub('<[^>]*>', '', found[0])!r} has no MathML in the formula {latex!r}")
     return html
 
 
+def _outside_environments(latex: str) -> str:
+    """The formula without everything between \\begin{x} and \\end{x}."""
+    inner = re.compile(r"\\begin\{(\w+\*?)\}(?:(?!\\begin\{).)*?\\end\{\1\}", re.DOTALL)
+    while inner.search(latex):
+        latex = inner.sub("", latex)
+    return latex
+
+
 def _write_math(self: Any, node: nodes.Element, *, display: bool) -> None:
     try:
-        self.body.append(mathml(node.astext(), display=display))
+        html = mathml(node.astext(), display=display)
+        # Browsers do not break a formula inside a line; the style sheet lets a long one scroll on a phone.
+        if not display and len(unescape(re.sub("<[^>]*>", "", html))) > _LONG:
+            html = html.replace("<math ", '<math class="mr-long" ', 1)
+        self.body.append(html)
     except ValueError as error:
         _LOG.warning("formula cannot be shown: %s", error, location=node)
         self.body.append(f"<code>{self.encode(node.astext())}</code>")
@@ -95,7 +112,9 @@ def take_out_pictures(app: Sphinx, pagename: str, templatename: str, context: di
         alt = _ALT.search(tag)
         # Sphinx fills a missing alt text with the file's name.
         if alt is None or not alt[1].strip() or _FILE_NAME.search(alt[1]):
-            _LOG.warning("picture without alt text; display figures with medrepro.plots.show: %s", tag, location=pagename)
+            _LOG.warning(
+                "picture without alt text; display figures with medrepro.plots.show: %s", tag, location=pagename
+            )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

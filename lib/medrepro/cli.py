@@ -43,7 +43,7 @@ def _exit_code(error: Exception) -> int | None:
         return error.exit_code
     from .data import DataError
 
-    return 4 if isinstance(error, DataError) else None
+    return error.exit_code if isinstance(error, DataError) else None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,1 +1,1 @@
-
+"""Text encoders, small language models, prompts, recorded answers and retrieval."""

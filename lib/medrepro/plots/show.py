@@ -56,7 +56,8 @@ def figure_html(figure: Any, *, alt: str, caption: str = "", table: pd.DataFrame
     width = round(int.from_bytes(data[16:20], "big") * _CSS_PER_INCH / _DOTS_PER_INCH)
     height = round(int.from_bytes(data[20:24], "big") * _CSS_PER_INCH / _DOTS_PER_INCH)
     picture = (
-        f'<img alt="{escape(alt)}" width="{width}" height="{height}" style="background:#fff;max-width:100%;height:auto" '
+        f'<img alt="{escape(alt)}" width="{width}" height="{height}" '
+        'style="background:#fff;max-width:100%;height:auto" '
         f'src="data:image/png;base64,{base64.b64encode(data).decode()}">'
     )
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
@@ -68,8 +69,12 @@ def _table_html(table: pd.DataFrame | None) -> str:
         return ""
     cut = f", first {_ROWS_SHOWN} of {len(table):,} rows" if len(table) > _ROWS_SHOWN else ""
     rows_are_named = not isinstance(table.index, pd.RangeIndex)
-    html = table.head(_ROWS_SHOWN).to_html(index=rows_are_named, border=0, classes="mr-data", float_format="{:.4g}".format)
-    return f'<details><summary>The numbers behind this figure{cut}</summary><div class="mr-scroll">{html}</div></details>'
+    html = table.head(_ROWS_SHOWN).to_html(
+        index=rows_are_named, border=0, classes="mr-data", float_format="{:.4g}".format
+    )
+    return (
+        f'<details><summary>The numbers behind this figure{cut}</summary><div class="mr-scroll">{html}</div></details>'
+    )
 
 
 def _figure(shown: Any) -> Any:

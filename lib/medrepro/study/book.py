@@ -22,7 +22,7 @@ from .errors import ChapterError, InputError
 from .glance import fill_landing, glance_page
 from .pages import chapter_page
 from .parameters import PRESETS
-from .records import read_record
+from .records import read_record, recorded_verdicts
 from .report import run_verdicts
 from .runner import Job, Outcome
 
@@ -98,8 +98,9 @@ def stage_pages(root: Path, outcomes: Sequence[Outcome]) -> dict[str, bytes]:
         folder = "chapters" if chapter.card else "statistics"
         pages[f"{folder}/{chapter.id}.ipynb"] = (json.dumps(page, indent=1) + "\n").encode()
         verdicts += [verdict.to_dict() for verdict in run_verdicts(outcome)]
-    all_records = [record for outcome in outcomes for record in _records(outcome.job.chapter)]
-    pages["results.md"] = glance_page(verdicts, all_records).encode()
+    pages["results.md"] = glance_page(
+        verdicts, [row for outcome in outcomes for row in _judged_records(outcome)]
+    ).encode()
     pages["index.md"] = fill_landing(pages["index.md"].decode(), verdicts).encode()
     pages["_toc.yml"] = _toc(pages["_toc.yml"].decode(), [outcome.job.chapter for outcome in outcomes]).encode()
     return pages
@@ -116,6 +117,17 @@ def _records(chapter: Chapter) -> list[dict[str, Any]]:
     return [record for record in found if record]
 
 
+def _judged_records(outcome: Outcome) -> list[dict[str, Any]]:
+    """The study's records with the verdicts that its card gives them now."""
+    card = outcome.job.chapter.card
+    if card is None:
+        return []
+    return [
+        {**record, "verdicts": [verdict.to_dict() for verdict in recorded_verdicts(card, record)]}
+        for record in _records(outcome.job.chapter)
+    ]
+
+
 def _toc(template: str, chapters: Sequence[Chapter]) -> str:
     """The table of contents with one part per theme that has a chapter, before the handbook."""
     toc = yaml.safe_load(template)
@@ -126,6 +138,7 @@ def _toc(template: str, chapters: Sequence[Chapter]) -> str:
     at = next(i for i, part in enumerate(toc["parts"]) if part["caption"] == "Statistics handbook")
     toc["parts"][at]["chapters"] = [{"file": f"statistics/{c.id}"} for c in chapters if c.card is None]
     toc["parts"][at:at] = themes
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]  # the reader of this file refuses empty parts
     return yaml.safe_dump(toc, sort_keys=False)
 
 
@@ -149,10 +162,13 @@ def _write_stage(folder: Path, pages: dict[str, bytes]) -> None:
 
 
 def _render(stage: Path, output: Path) -> None:
-    command = [sys.executable, "-m", "jupyter_book", "build", str(stage), "--path-output", str(output), "-W"]
+    # jupyter-book has no module to run with -m; its script lies beside the interpreter.
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [str(program), "build", str(stage), "--path-output", str(output), "-W", "--keep-going"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
     if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line]
+        said = (done.stdout + done.stderr).splitlines()
+        lines = [line for line in said if "WARNING" in line or "ERROR" in line or "Error" in line]
         log = output / "render.log"
         output.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout + done.stderr, encoding="utf-8")

@@ -21,6 +21,7 @@ RUNG_MEANS = {
     "real": "real open data, but not the patients of the paper",
     "cohort": "the patients of the paper",
 }
+# The style sheet lays rows out as grids, which hides the table from screen readers unless roles name it.
 _COLUMNS = (
     ("study", "Study"),
     ("claim", "Claim"),
@@ -32,7 +33,6 @@ _COLUMNS = (
 )
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NUMBERS_AT_END = 1e300  # text without a number sorts behind every number
-
 
 
 def _html(value: object) -> str:
@@ -72,7 +72,7 @@ def glance_page(verdicts: Sequence[Row], records: Sequence[Mapping[str, Any]] = 
     recorded = _recorded(records)
     studies = dict.fromkeys((row["study"], row["title"]) for row in rows)
     body = "\n".join(_table_row(row, recorded.get((row["study"], row["claim"]), ())) for row in rows)
-    head = "".join(f'<th scope="col" data-key="{key}">{name}</th>' for key, name in _COLUMNS)
+    head = "".join(f'<th scope="col" role="columnheader" data-key="{key}">{name}</th>' for key, name in _COLUMNS)
     return f"""---
 html_theme.sidebar_secondary.remove: true
 ---
@@ -87,10 +87,10 @@ Every claim of every study in this book, as judged in the run that the book was 
 {_picture(rows)}
 <h2 id="all-claims">All claims</h2>
 {_filter_form(rows, studies)}
-<div class="mr-scroll"><table class="mr-table mr-all" id="mr-results">
+<div class="mr-scroll"><table class="mr-table mr-all" id="mr-results" role="table">
 <caption>{_sentence(rows)}</caption>
-<thead><tr>{head}</tr></thead>
-<tbody>
+<thead role="rowgroup"><tr role="row">{head}</tr></thead>
+<tbody role="rowgroup">
 {body}
 </tbody></table></div>
 <p class="mr-none" hidden>No claim matches. <button type="button" class="mr-reset">Show all</button></p>
@@ -154,7 +154,7 @@ def _picture(rows: Sequence[Row]) -> str:
     for row in rows:
         lines.setdefault(row["study"], []).append(row)
     out = []
-    for study, claims in lines.items():
+    for claims in lines.values():
         squares = "".join(
             f'<a class="mr-square" href="#{_html(_anchor(row))}" title="{_html(_square_name(row))}" '
             f'aria-label="{_html(_square_name(row))}">{status_badge(row["status"])}</a>'
@@ -193,8 +193,8 @@ def _table_row(row: Row, recorded: Sequence[str]) -> str:
     claim_link = f'<a href="{_html(_chapter(row))}">{_html(row["claim"])}</a>'
     reported = _html(row["reported"]) + f" <small>{_html(row['origin'])}</small>"
     if row["value_status"]:
-        reported += f'<br><small class="mr-number">this number: {_html(row["value_status"])}</small>'
-    under = '<br><small class="mr-underpowered">underpowered</small>' if row["underpowered"] else ""
+        reported += f'<small class="mr-number">this number: {_html(row["value_status"])}</small>'
+    under = '<small class="mr-underpowered">underpowered</small>' if row["underpowered"] else ""
     cells = {
         "study": (row["study"], f'<span class="mr-study">{_html(row["title"])}</span>'),
         "claim": (row["claim"], f"<strong>{claim_link}</strong> {_html(row['text'])}"),
@@ -205,11 +205,11 @@ def _table_row(row: Row, recorded: Sequence[str]) -> str:
         "status": (STATUSES.index(row["status"]), status_badge(row["status"]) + under + _why(row, recorded)),
     }
     tds = "".join(
-        f'<td data-label="{name}" data-sort="{_html(cells[key][0])}">{cells[key][1]}</td>'
+        f'<td role="cell" data-label="{name}" data-sort="{_html(cells[key][0])}">{cells[key][1]}</td>'
         for key, name in _COLUMNS
     )
     names = " ".join(f'data-{name}="{_html(row[name])}"' for name in ("study", "status", "rung"))
-    return f'<tr id="{_html(_anchor(row))}" {names}>{tds}</tr>'
+    return f'<tr role="row" id="{_html(_anchor(row))}" {names}>{tds}</tr>'
 
 
 def _about(row: Row) -> str:
@@ -261,11 +261,17 @@ def _first_value(row: Row) -> float:
     return _NUMBERS_AT_END
 
 
+def _is_long(row: Row) -> bool:
+    """Whether the example would push the rest of the landing page off the first screen."""
+    return len(row["text"]) > 90 or len(row["quantity"]) > 80
+
+
 def _example(verdicts: Sequence[Row]) -> str:
     """One verdict, part by part in words: a real one that holds, else any decided one, else a labelled illustration."""
     fit = [row for row in verdicts if len(row["parts"]) == 1 and interval_picture(row["parts"][0])]
     wanted = ("holds", "fails", "undecided")
-    fit = sorted((r for r in fit if r["status"] in wanted), key=lambda r: (wanted.index(r["status"]), *_order(r)))
+    fit = [row for row in fit if row["status"] in wanted]
+    fit.sort(key=lambda row: (wanted.index(row["status"]), _is_long(row), *_order(row)))
     row = fit[0] if fit else _ILLUSTRATION
     part = row["parts"][0]
     if fit:

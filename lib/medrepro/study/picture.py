@@ -47,7 +47,8 @@ def interval_picture(part: Mapping[str, Any], *, labels: bool = False) -> str:
 
     top = 16.0 if labels else 0.0
     middle, bottom = top + _HEIGHT / 2, top + _HEIGHT
-    shade = f'<rect class="mr-allowed" x="{x(allowed[0])}" y="{top}" width="{x(allowed[1]) - x(allowed[0]):.1f}" height="20"/>'
+    left, width = x(allowed[0]), x(allowed[1]) - x(allowed[0])
+    shade = f'<rect class="mr-allowed" x="{left}" y="{top}" width="{width:.1f}" height="{_HEIGHT:g}"/>'
     bounds = "".join(f'<path class="mr-bound" d="M{x(b)} {top}V{bottom}"/>' for b in allowed if math.isfinite(b))
     bar = f'<path class="mr-bar" d="M{x(estimate.low)} {middle}H{x(estimate.high)}"/>'
     dot = (

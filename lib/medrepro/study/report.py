@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .card import Card
+from .criteria import UNDECIDED
 from .records import recorded_verdicts
 from .runner import Outcome
 from .tables import measured_text
-from .verdicts import Verdict, judge_card
+from .verdicts import NOT_TESTABLE, Verdict, judge_card
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
@@ -28,10 +30,17 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def run_verdicts(outcome: Outcome) -> list[Verdict]:
-    """The run's estimates under the card as it is now; none for a handbook page or a failure."""
+    """The run's estimates under the card as it is now; after a failure all undecided; none for a handbook page."""
     run, card = outcome.run, outcome.job.chapter.card
-    if run is None or card is None or not run.bundle or outcome.error:
+    if card is None:
         return []
+    if run is None or not run.bundle or outcome.error:
+        empty = {"preset": outcome.job.preset, "claims": {}, "controls": {}}
+        reason = f"the chapter did not finish: {outcome.error}"
+        return [
+            verdict if verdict.status == NOT_TESTABLE else replace(verdict, status=UNDECIDED, reason=reason)
+            for verdict in judge_card(card, empty)
+        ]
     return judge_card(card, run.bundle, seconds=run.info["seconds"], device=run.info["device"], run=run.name)
 
 
