@@ -42,7 +42,9 @@ def part(criterion: Criterion, value: float, half: float, **changes: Any) -> Par
     """A part judged by its real criterion."""
     estimate = Estimate(value, value - half, value + half, level=criterion.level, n=651, unit="patient")
     status, reason = criterion.judge(estimate)
-    row = PartVerdict(criterion.id, criterion.quantity, str(criterion), status, reason, estimate.to_dict())
+    row = PartVerdict(
+        criterion.id, criterion.quantity, str(criterion), status, reason, estimate.to_dict(), allowed=criterion.allowed
+    )
     return PartVerdict(**{**vars(row), **changes})
 
 

@@ -1,5 +1,17 @@
-"""Figures from results, and how a chapter shows them."""
+"""Figures from results, and how a chapter shows them. Functions take estimates and return the Axes."""
 
+from .curves import plot_cost, plot_learning_curves
+from .forest import estimates_table, plot_forest
 from .show import show
+from .tile_maps import plot_heat_maps, plot_tissue, tissue_legend
 
-__all__ = ["show"]
+__all__ = [
+    "estimates_table",
+    "plot_cost",
+    "plot_forest",
+    "plot_heat_maps",
+    "plot_learning_curves",
+    "plot_tissue",
+    "show",
+    "tissue_legend",
+]

@@ -39,9 +39,8 @@ def plot_forest(
             ax.text(0.02, row, "undefined", transform=ax.get_yaxis_transform(), va="center", color="0.4")
             continue
         ax.hlines(row, estimate.low, estimate.high, color=colour, linewidth=2.2 if chosen else 1.4)
-        ax.plot(
-            estimate.value, row, "s" if chosen else "o", color=colour, markerfacecolor=colour if chosen else "white"
-        )
+        face = colour if chosen else "white"
+        ax.plot(estimate.value, row, "s" if chosen else "o", color=colour, markerfacecolor=face)
         if reported and name in reported:
             ax.plot(reported[name], row, "D", color=COLOURS[1], markerfacecolor="none", label="reported in the paper")
         text = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -31,10 +31,8 @@ def plot_tissue(coords: NDArray[np.integer], tissue: NDArray[np.integer], *, tit
 def tissue_legend(figure: Any, n_types: int = 2) -> None:
     """A legend of the tissues below the figure."""
     names = [*_TISSUE_NAMES[:4], *(f"{_TISSUE_NAMES[4 + k]} ({'abc'[k]})" for k in range(n_types))]
-    marks = [
-        plt.Line2D([], [], marker="s", linestyle="", color=c, label=n)
-        for c, n in zip(_TISSUE_COLOURS, names, strict=False)
-    ]
+    pairs = zip(_TISSUE_COLOURS, names, strict=False)
+    marks = [plt.Line2D([], [], marker="s", linestyle="", color=colour, label=name) for colour, name in pairs]
     figure.legend(handles=marks, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
 
 
@@ -54,11 +52,10 @@ def plot_heat_map(
     rank = np.argsort(np.argsort(weight)) / max(1, len(weight) - 1)
     image, _ = _grid(coords, rank)
     marked, _ = _grid(coords, evidence.astype(float))
-    shown = ax.imshow(image, cmap="cividis", vmin=0, vmax=1)
+    ax.imshow(image, cmap="cividis", vmin=0, vmax=1)
     _outline(ax, np.nan_to_num(marked) > 0)
     ax.set_title(title, fontsize=9)
     ax.axis("off")
-    ax.figure.mr_image = shown
     return ax
 
 
@@ -70,7 +67,7 @@ def plot_heat_maps(slides: Sequence[dict[str, Any]], *, columns: int = 4) -> Any
         ax.axis("off")
     for ax, slide in zip(axes.flat, slides, strict=False):
         plot_heat_map(**slide, ax=ax)
-    bar = figure.colorbar(figure.mr_image, ax=axes, shrink=0.8, aspect=30)
+    bar = figure.colorbar(axes.flat[0].images[0], ax=axes, shrink=0.8, aspect=30)
     bar.set_label("rank of attention in the slide", fontsize=8)
     return axes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +25,8 @@ from .parameters import PRESETS
 from .records import read_record, recorded_verdicts
 from .report import run_verdicts
 from .runner import Job, Outcome
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass
@@ -165,14 +167,16 @@ def _render(stage: Path, output: Path) -> None:
     # jupyter-book has no module to run with -m; its script lies beside the interpreter.
     program = Path(sys.executable).with_name("jupyter-book")
     command = [str(program), "build", str(stage), "--path-output", str(output), "-W", "--keep-going"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).splitlines()
-        lines = [line for line in said if "WARNING" in line or "ERROR" in line or "Error" in line]
-        log = output / "render.log"
-        output.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
-        raise ChapterError(f"the pages could not be rendered: {lines[0].strip() if lines else 'unknown'}; see {log}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    text = _COLOUR.sub("", done.stdout + done.stderr)
+    log = output.with_name("render.log")
+    log.write_text(text, encoding="utf-8")
+    # Sphinx warns of a page when it reads it and not again: the next build must read all of them.
+    shutil.rmtree(output, ignore_errors=True)
+    lines = [line.strip() for line in text.splitlines() if "WARNING" in line or "Error" in line]
+    raise ChapterError(f"the pages could not be rendered: {lines[0] if lines else 'unknown'}; see {log}")
 
 
 def _publish(html: Path, out: Path) -> None:

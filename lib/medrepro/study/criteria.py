@@ -35,6 +35,13 @@ class Criterion:
         sign = ">" if self.op == "greater" else "<"
         return f"{interval} {sign} {self.bound:g}"
 
+    @property
+    def allowed(self) -> tuple[float | None, float | None]:
+        """The values that satisfy it, as an interval; None where it is open."""
+        if isinstance(self.bound, tuple):
+            return self.bound
+        return (self.bound, None) if self.op == "greater" else (None, self.bound)
+
     def judge(self, estimate: Estimate) -> tuple[str, str]:
         """Status and reason. The whole interval satisfies it: holds; the whole interval violates it: fails."""
         if estimate.undefined:

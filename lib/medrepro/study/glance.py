@@ -55,6 +55,7 @@ _ILLUSTRATION: Row = {
             "id": "",
             "quantity": "AUROC difference, new minus old",
             "criterion": "95 % interval > 0",
+            "allowed": (0.0, None),
             "status": "holds",
             "estimate": Estimate(0.03, 0.012, 0.048, n=600, unit="patient").to_dict(),
         }

@@ -15,6 +15,7 @@ from .records import recorded_verdicts
 from .report import budget_lines
 from .store import Run
 
+_FOR_PROGRAMS = "application/vnd.medrepro."
 _SHOWN = {"parameters", "show-input"}  # the parameters are for every reader; other code unfolds on request
 
 
@@ -31,7 +32,7 @@ def chapter_page(chapter: Chapter, run: Run | None, error: Exception | None, rec
         cell["outputs"] = [_judged_again(output, chapter.card, run) for output in stored if _wanted(output)]
         cell["execution_count"] = number + 1 if stored else None
         tags = cell["metadata"].setdefault("tags", [])
-        if not _SHOWN & set(tags):
+        if not _SHOWN & set(tags) and not any(tag.startswith(("hide-", "remove-")) for tag in tags):
             tags.append("hide-input")
     if error:
         page["cells"].insert(1, _markdown("failed", _failure_note(error)))
@@ -60,15 +61,18 @@ def _wanted(output: Mapping[str, Any]) -> bool:
 
 
 def _judged_again(output: dict[str, Any], card: Card | None, run: Run | None) -> dict[str, Any]:
-    """A ledger's table, drawn anew from the stored estimates; any other output as it is."""
-    bundle = output.get("data", {}).get(BUNDLE_MIME)
-    if not bundle or card is None or run is None:
+    """A ledger's table, drawn anew from the stored estimates; any other output without what is for programs only."""
+    if "data" not in output:
         return output
-    if bundle["shows"] == "claims":
-        html = tables.claims_table(card)
-    else:
-        html = tables.verdicts_table(card, bundle, seconds=run.info["seconds"], device=run.info["device"])
-    return {**output, "data": {"text/html": html, "text/plain": "(table of claims)"}}
+    bundle = output["data"].get(BUNDLE_MIME)
+    shown = {mime: content for mime, content in output["data"].items() if not mime.startswith(_FOR_PROGRAMS)}
+    if bundle and card and run:
+        if bundle["shows"] == "claims":
+            html = tables.claims_table(card)
+        else:
+            html = tables.verdicts_table(card, bundle, seconds=run.info["seconds"], device=run.info["device"])
+        shown["text/html"] = html
+    return {**output, "data": shown}
 
 
 def _failure_note(error: Exception) -> str:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..stats.results import Estimate
 
-_SIDE = re.compile(r" interval ([<>]) (\S+)$")
-_INSIDE = re.compile(r" interval inside \[(\S+), (\S+)\]$")
 _WIDTH, _HEIGHT, _MARGIN = 200.0, 20.0, 8.0
 _BLEED = 0.18  # room beyond the outermost number, as a share of the range
 
 
-def allowed_range(criterion: str) -> tuple[float, float] | None:
-    """The values a criterion allows, from its text ('95 % interval > 0'); None for a check."""
-    if side := _SIDE.search(criterion):
-        bound = float(side[2])
-        return (bound, math.inf) if side[1] == ">" else (-math.inf, bound)
-    if inside := _INSIDE.search(criterion):
-        return float(inside[1]), float(inside[2])
-    return None
+def allowed_range(part: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The values that a verdict's part allows, infinite where it is open; None for a check."""
+    if part.get("allowed") is None:
+        return None
+    low, high = part["allowed"]
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def interval_picture(part: Mapping[str, Any], *, labels: bool = False) -> str:
@@ -31,7 +26,7 @@ def interval_picture(part: Mapping[str, Any], *, labels: bool = False) -> str:
     part: a row of `Verdict.parts`. labels: write the numbers at bound and interval. Empty text when nothing can be
     drawn (a check, an undefined interval). The picture repeats the text beside it and is hidden from screen readers.
     """
-    allowed = allowed_range(part["criterion"])
+    allowed = allowed_range(part)
     if allowed is None or part.get("estimate") is None:
         return ""
     estimate = Estimate.from_dict(part["estimate"])
@@ -72,7 +67,7 @@ def interval_picture(part: Mapping[str, Any], *, labels: bool = False) -> str:
 
 def in_words(part: Mapping[str, Any]) -> str:
     """How the interval lies to what is allowed, as a clause: 'the whole interval lies above 0'."""
-    allowed = allowed_range(part["criterion"])
+    allowed = allowed_range(part)
     if allowed is None or part.get("estimate") is None:
         return ""
     low, high = (f"{bound:g}" for bound in allowed)

@@ -27,6 +27,7 @@ class PartVerdict:
     reason: str = ""
     estimate: dict[str, Any] | None = None
     evidence: str = ""
+    allowed: tuple[float | None, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def judge_parts(item: Claim | Control, measured: Mapping[str, Mapping[str, Any]]
 
 
 def _judge_part(part: Criterion | Check, found: Mapping[str, Any] | None) -> PartVerdict:
-    bare = PartVerdict(part.id, part.quantity, str(part), UNDECIDED)
+    allowed = part.allowed if isinstance(part, Criterion) else None
+    bare = PartVerdict(part.id, part.quantity, str(part), UNDECIDED, allowed=allowed)
     if found is None:
         return replace(bare, reason="not measured in this run")
     shown = replace(bare, estimate=found.get("estimate"), evidence=found.get("evidence", ""))
