@@ -3,7 +3,6 @@
 # results, so that the tests need neither R nor its generator.
 suppressPackageStartupMessages({
   library(pROC)
-  library(psych)
   library(vcd)
   library(jsonlite)
 })
@@ -38,7 +37,7 @@ calibration_part <- list(prob = prob, slope = unname(coef(slope)[2]), slope_inte
                          intercept = unname(coef(large)), brier = mean((prob - y)^2))
 
 # Two samples: untied (exact distributions) and tied
-u <- round(rnorm(14, 0.6), 6); v <- round(rnorm(11), 6); w <- round(u - rnorm(14, 0.5), 6)
+u <- round(rnorm(14, 0.6), 6); v <- round(rnorm(11, -0.7), 6); w <- round(u - rnorm(14, 0.5), 6)
 tied_u <- round(rnorm(30, 0.5)); tied_v <- round(rnorm(26)); tied_w <- round(tied_u - rnorm(30, 0.4))
 interval <- function(test) list(statistic = unname(test$statistic), p = test$p.value,
                                 interval = as.numeric(test$conf.int), estimate = unname(test$estimate))
@@ -97,10 +96,10 @@ d <- (mean(u) - mean(v)) / pooled
 scale <- sqrt(1 / n1 + 1 / n2)
 limit <- function(p) uniroot(function(ncp) pt(d / scale, n1 + n2 - 2, ncp) - p, c(-10, 15), tol = 1e-12)$root * scale
 df <- n1 + n2 - 2
-effect_part <- list(d = d, d_interval = c(limit(0.975), limit(0.025)), psych_d = unname(cohen.d(c(u, v), rep(c(1, 0), c(n1, n2)))$cohen.d[2]),
+effect_part <- list(d = d, d_interval = c(limit(0.975), limit(0.025)),
                     hedges_factor = exp(lgamma(df / 2) - lgamma((df - 1) / 2)) / sqrt(df / 2))
 
-versions <- c(R = R.version.string, sapply(c("pROC", "psych", "vcd"), function(p) as.character(packageVersion(p))))
+versions <- c(R = R.version.string, sapply(c("pROC", "vcd"), function(p) as.character(packageVersion(p))))
 write_json(
   list(made_by = unbox("tests/reference/measures.R"), date = unbox(as.character(Sys.Date())), versions = as.list(versions),
        roc = roc_part, calibration = calibration_part, tests = tests_part, binary = binary_part,

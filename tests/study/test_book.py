@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import notebook, tiny_cells
 
+from helpers import notebook, tiny_cells
 from medrepro import cli
 from medrepro.study import book as book_module
 from medrepro.study.book import build_book, stage_pages

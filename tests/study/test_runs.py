@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -325,3 +326,56 @@ def test_list_and_show_answer_without_importing_torch(tiny):
         )
         assert done.returncode == 0, done.stderr
         assert "A tiny study" in done.stdout
+
+
+MANIFEST = """\
+name: tiny_table
+title: A tiny table
+access: open
+licence: CC0
+citation: none
+obtain: ask the authors
+units: case
+files:
+  - {path: table.csv, sha256: SHA, bytes: 4, user_path: tiny/table.csv}
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "table.csv is missing"),
+        (b"a,", "has 2 bytes, expected 4: truncated"),
+        (b"a,c\n", "was altered"),
+        (b"a,b\n", ""),
+    ],
+)
+def test_data_that_are_missing_or_altered_end_with_code_4_before_a_kernel_starts(
+    tiny, capsys, monkeypatch, content, message
+):
+    digest = hashlib.sha256(b"a,b\n").hexdigest()
+    (tiny.root / "data_manifests" / "tiny_table.yaml").write_text(MANIFEST.replace("SHA", digest))
+    tiny.edit_card("seeds_vary:", "data: {embedded: [tiny_table]}\nseeds_vary:")
+    folder = tiny.root / "mine" / "tiny"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("MEDREPRO_CACHE", str(tiny.root / "cache"))
+    monkeypatch.setenv("MEDREPRO_DATA", "")  # restored after the test; --data sets it for the kernels
+    if content is not None:
+        (folder / "table.csv").write_bytes(content)
+    words = ["run", "01_tiny", "--quiet", "--data", str(folder.parent)]
+    code, _, err = medrepro(*words, capsys=capsys)
+    assert code == (4 if message else 0)
+    assert message in err
+    assert len(err.strip().splitlines()) == (1 if message else 0)
+    assert bool(list(tiny.runs.rglob("executed.ipynb"))) == (not message)
+
+
+def test_a_data_folder_that_does_not_exist_and_an_unknown_data_set_are_one_line(tiny, capsys, monkeypatch):
+    monkeypatch.setenv("MEDREPRO_DATA", "")
+    code, _, err = medrepro("run", "01_tiny", "--quiet", "--data", "absent", capsys=capsys)
+    assert code == 4
+    assert "does not exist: absent" in err
+    tiny.edit_card("seeds_vary:", "data: {embedded: [nothing]}\nseeds_vary:")
+    code, _, err = medrepro("run", "01_tiny", "--quiet", capsys=capsys)
+    assert code == 2
+    assert "nothing" in err
