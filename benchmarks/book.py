@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("book", "data_manifests", "notebooks", "lib", "_config.yml", "requirements.lock", "pyproject.toml", "README.md")
+COPIED = ("book", "data_manifests", "notebooks", "lib", "_config.yml", "requirements.lock")
 CHAPTER = "34_ccan"
 MODEL = "lib/medrepro/models/ccan.py"
 

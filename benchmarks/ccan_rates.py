@@ -49,7 +49,7 @@ def main() -> None:
                         make_arm(arm, 64, train.labels.shape[1], size),
                         train,
                         val,
-                        lrs=[rate],
+                        lr=rate,
                         epochs=p["epochs"],
                         batch_size=p["batch_size"],
                         seed=seed,

@@ -52,7 +52,7 @@ def youden_threshold(y_true: ArrayLike, y_score: ArrayLike) -> OperatingPoint:
 
 
 def threshold_at_specificity(y_true: ArrayLike, y_score: ArrayLike, specificity: float) -> OperatingPoint:
-    """The lowest threshold whose specificity is at least the one asked for; it has the largest sensitivity.
+    """The threshold with the largest sensitivity among those whose specificity is at least the one asked for.
 
     Arguments as in `youden_threshold`; of thresholds that do equally well the highest. "Nothing positive" is a
     threshold too, so that every specificity can be reached.
@@ -62,7 +62,10 @@ def threshold_at_specificity(y_true: ArrayLike, y_score: ArrayLike, specificity:
 
 
 def threshold_at_sensitivity(y_true: ArrayLike, y_score: ArrayLike, sensitivity: float) -> OperatingPoint:
-    """The highest threshold whose sensitivity is at least the one asked for; it has the largest specificity."""
+    """The threshold with the largest specificity among those whose sensitivity is at least the one asked for.
+
+    It is the highest of them. Arguments as in `youden_threshold`.
+    """
     target = _target("sensitivity", sensitivity)
     return _choose(y_true, y_score, lambda sens, spec: np.where(sens >= target - ROUNDING, spec, -1.0))
 

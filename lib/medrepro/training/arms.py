@@ -15,7 +15,15 @@ from ..models.perceiver import Perceiver
 from ..models.pooling import PooledMIL
 from ..models.transmil import TransMIL
 
-ARMS = ("ccan", "abmil", "perceiver", "transmil", "mean", "max")
+ARMS = {
+    "ccan": "CCAN",
+    "abmil": "attention MIL",
+    "perceiver": "Perceiver",
+    "transmil": "TransMIL",
+    "mean": "mean pooling",
+    "max": "max pooling",
+}
+RIVALS = ("abmil", "perceiver", "transmil")  # attention-based, as the claim of parity says
 ABLATIONS: dict[str, dict[str, Any]] = {
     "no deep supervision": {"deep_supervision": False},
     "no look-back": {"look_back": False},
