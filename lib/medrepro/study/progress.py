@@ -30,6 +30,11 @@ class Reporter:
                 self._last = time.monotonic()
                 print("  ·  ".join(self._states.values()), file=self._stream, flush=True)
 
+    def done(self, chapter: str) -> None:
+        """The chapter has ended: it is not shown any more."""
+        with self._lock:
+            self._states.pop(chapter, None)
+
     def close(self) -> None:
         """Leave the terminal on a fresh line."""
         if self._terminal and self._width:

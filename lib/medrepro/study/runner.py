@@ -9,12 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -56,7 +56,14 @@ class Outcome:
     executed: bool
 
 
-Progress = Callable[[str, int, int, float, float], None]  # chapter, cell, of, elapsed s, expected s
+class Progress(Protocol):
+    """What is told of running chapters; called from several threads."""
+
+    def __call__(self, chapter: str, cell: int, of: int, elapsed_s: float, expected_s: float) -> None:
+        """A chapter is in cell `cell` of `of`."""
+
+    def done(self, chapter: str) -> None:
+        """A chapter has ended, one way or another."""
 
 
 def run_jobs(
@@ -214,6 +221,8 @@ def _supervise(
         time.sleep(_POLL_S)
     worker.wait()
     reader.join(timeout=5)
+    if progress:
+        progress.done(job.chapter.id)
     _close(worker)
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     order.unlink(missing_ok=True)

@@ -87,10 +87,15 @@ def _power_text(power: Mapping[str, Any] | None) -> str:
     return f"Power: {shown}. {power.get('how', '')}".strip()
 
 
+def _part_name(part: PartVerdict) -> str:
+    return f"<em>{escape(part.id.replace('_', ' '))}</em> " if part.id else ""
+
+
 def verdict_cells(verdict: Verdict) -> list[tuple[str, str]]:
     """The cells of one verdict, shared by a chapter's table and the table of its records."""
-    ours = "<br>".join(
-        (f"<em>{escape(part.id)}</em> " if part.id else "") + escape(measured_text(part)) for part in verdict.parts
+    ours = "".join(
+        f"<div>{_part_name(part)}{escape(measured_text(part))}<br><small>{escape(part.quantity)}</small></div>"
+        for part in verdict.parts
     )
     number = f" <small>number: {escape(verdict.value_status)}</small>" if verdict.value_status else ""
     scope = f"the {verdict.scope_judged}" if verdict.scope_judged == "method" else "these models"
@@ -99,8 +104,8 @@ def verdict_cells(verdict: Verdict) -> list[tuple[str, str]]:
     return [
         ("Claim", f"<strong>{escape(verdict.claim)}</strong> {escape(verdict.text)}"),
         ("Paper reports", f"{escape(verdict.reported)}{number}"),
-        ("This run measured", f"{ours or '–'}<br><small>{escape(verdict.quantity)}</small>"),
-        ("Criterion", escape(verdict.criterion) or "–"),
+        ("This run measured", ours or "–"),
+        ("Criterion", "<br>".join(escape(text) for text in dict.fromkeys(p.criterion for p in verdict.parts)) or "–"),
         ("About", scope),
         ("Rung", rung_badge(verdict.rung)),
         ("Status", status_badge(verdict.status) + under + more),
