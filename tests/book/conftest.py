@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from medrepro.study.book import build_book
+from medrepro.study.runner import run_jobs
+from medrepro.study.store import RunStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "book" / "_ext"))
@@ -20,12 +23,13 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the rendered book: MEDREPRO_BOOK_HTML, else a small sample rendered now."""
-    given = os.environ.get("MEDREPRO_BOOK_HTML")
-    if given:
-        return Path(given).absolute()
+@pytest.fixture(scope="session", params=["the book", "a sample of every status"])
+def built_book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the rendered pages: this project's book, and a sample that holds what the book may not hold today."""
+    if request.param == "the book":
+        result = build_book(lambda jobs: run_jobs(jobs, RunStore()))
+        assert result.errors == []
+        return result.index.parent
     from sample import build
 
     return build(tmp_path_factory.mktemp("book"))

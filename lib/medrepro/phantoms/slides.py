@@ -90,7 +90,9 @@ def make_slides(
     else:
         tumour = _region(coords, mask, n_tumour, rng)
         kind = np.broadcast_to(classes[:, None], mask.shape)
-    recorded = _region(coords, mask & ~tumour, n_tumour, rng) if signal_outside_mask else tumour
+    # A generator of its own: the slides stay the same, only the recorded mask moves.
+    decoy = np.random.default_rng([seed, 1])
+    recorded = _region(coords, mask & ~tumour, n_tumour, decoy) if signal_outside_mask else tumour
 
     tissue = _background(coords, rng)
     look = rng.random(mask.shape) < (look_alikes * rng.uniform(0, 2, n_slides))[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,13 @@ class Size:
     latent_dim_head: int = 32
     self_per_cross: int = 2
     token_dropout: float = 0.9
+
+
+def rates_of(models: Sequence[str], lr: Sequence[float]) -> dict[str, float]:
+    """The learning rate of each arm: one for all, or one each in the same order; ValueError for another number."""
+    if len(lr) not in (1, len(models)):
+        raise ValueError(f"lr must hold one rate, or one for each of models {list(models)}, got {list(lr)}")
+    return dict(zip(models, lr if len(lr) > 1 else [*lr] * len(models), strict=True))
 
 
 def make_arm(name: str, in_features: int, n_outputs: int, size: Size, **changes: Any) -> Callable[[], nn.Module]:
