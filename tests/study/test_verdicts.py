@@ -27,7 +27,7 @@ RAW = yaml.safe_load(TINY_CARD) | {
             "reported": {"value": 0.97, "sd": 0.008, "origin": "abstract"},
             "scope": "method",
             "criterion": {"quantity": "difference", "op": "greater", "bound": 0.0},
-            "power": {"embedded": 0.5, "how": "simulated"},
+            "power": {"embedded": 0.5, "effect": 0.05, "how": "simulated"},
         },
         {
             "id": "C2",
@@ -228,6 +228,7 @@ def test_a_family_of_claims_is_judged_at_a_corrected_level():
         (("claims", 1, "margin_because"), "", "noninferiority needs margin_because"),
         (("claims", 1, "leans_on"), ["off_ceiling"], "must lean on a control of kind assay_sensitivity"),
         (("claims", 1, "leans_on"), ["sensitivty"], "did you mean 'sensitivity'"),
+        (("claims", 0, "power"), {"embedded": 0.9}, "power needs 'effect' and 'how'"),
         (("claims", 3, "kind"), "superiority", "a fact is decided by 'check'"),
         (("claims", 4, "reason"), "", "has a reason and no criterion"),
         (("claims", 4, "id"), "C1", "the id C1 is used twice"),

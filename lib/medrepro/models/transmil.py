@@ -53,7 +53,10 @@ class NystromAttention(nn.Module):
         between = (scale * q_land @ k_land.transpose(-1, -2)).softmax(dim=-1)  # (B, H, m, m)
         # Landmarks read all tokens: an m x T attention, which the fused kernel does without storing it.
         read = F.scaled_dot_product_attention(q_land, k, v, attn_mask=mask[:, None, None, :])  # (B, H, m, d)
-        out = to_landmarks @ (iterative_pinv(between.float(), self.pinv_iterations).to(x.dtype) @ read)
+        out = to_landmarks @ (
+            iterative_pinv(between.to(torch.promote_types(x.dtype, torch.float32)), self.pinv_iterations).to(x.dtype)
+            @ read
+        )
         return self.to_out(out.transpose(1, 2).flatten(2) + residual)
 
     def _convolve(self, v: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ class Card:
     parameters: ParameterTable
     claims: tuple[Claim, ...]
     controls: tuple[Control, ...]
-    seeds_vary: tuple[str, ...]
+    seeds_vary: Mapping[str, tuple[str, ...]]
     assets: tuple[str, ...]
     data: Mapping[str, tuple[str, ...]]
     rungs: Mapping[str, str]
@@ -161,7 +161,7 @@ def parse_card(raw: Any, study: str) -> Card:
         parameters=ParameterTable.parse(study, raw["parameters"]),
         claims=claims,
         controls=controls,
-        seeds_vary=_choice_list(raw.get("seeds_vary", ["training"]), ("data", "training"), f"{study}: seeds_vary"),
+        seeds_vary=_seeds_vary(raw.get("seeds_vary", ["training"]), f"{study}: seeds_vary"),
         assets=tuple(raw.get("assets", ())),
         data={p: tuple(names) for p, names in _by_preset(raw.get("data", {}), f"{study}: data").items()},
         rungs={
@@ -222,6 +222,11 @@ def _parse_claim(row: Mapping[str, Any], study: str, levels: Mapping[str, float]
         # Without an arm that the margin can catch, "no difference" only says that the run was too blunt.
         if not any(controls[name] == "assay_sensitivity" for name in leans_on):
             raise InputError(f"{where}: {kind} must lean on a control of kind assay_sensitivity")
+    power = row.get("power")
+    if power is not None and not ({"effect", "how"} <= set(power) <= {"effect", "how", *PRESETS}):
+        raise InputError(
+            f"{where}: power needs 'effect' and 'how', beside a number for each preset; got {sorted(power)}"
+        )
     return Claim(
         id=str(row["id"]),
         text=" ".join(str(row["text"]).split()),
@@ -232,7 +237,7 @@ def _parse_claim(row: Mapping[str, Any], study: str, levels: Mapping[str, float]
         reason=" ".join(str(row.get("reason", "")).split()),
         margin_because=" ".join(str(row.get("margin_because", "")).split()),
         leans_on=leans_on,
-        power=row.get("power"),
+        power=power,
     )
 
 
@@ -240,6 +245,14 @@ def _one_of(value: Any, allowed: tuple[str, ...], where: str) -> str:
     if value not in allowed:
         raise InputError(f"{where} must be one of {', '.join(allowed)}, got {value!r}")
     return value
+
+
+def _seeds_vary(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
+    """What another seed changes, per preset; one list serves all presets."""
+    by_preset = _by_preset(raw, where) if isinstance(raw, Mapping) else dict.fromkeys(PRESETS, raw)
+    return {
+        preset: _choice_list(by_preset.get(preset, ["training"]), ("data", "training"), where) for preset in PRESETS
+    }
 
 
 def _choice_list(values: Any, allowed: tuple[str, ...], where: str) -> tuple[str, ...]:

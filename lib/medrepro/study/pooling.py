@@ -45,14 +45,15 @@ def pool(estimates: Sequence[Estimate], *, vary: Sequence[str], level: float) ->
 def pool_bundles(card: Card, bundles: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One ledger bundle for all seeds: intervals pooled, a check passed only when it passed in every seed."""
     pooled = {key: bundles[0][key] for key in ("format", "study", "preset")}
+    vary = card.seeds_vary[pooled["preset"]]
     for group, items in (("claims", card.claims), ("controls", card.controls)):
-        pooled[group] = {item.id: _pool_item(item, card, [b[group].get(item.id) for b in bundles]) for item in items}
+        pooled[group] = {item.id: _pool_item(item, vary, [b[group].get(item.id) for b in bundles]) for item in items}
         pooled[group] = {name: rows for name, rows in pooled[group].items() if rows}
     pooled["notes"] = {}
     return pooled
 
 
-def _pool_item(item: Claim | Control, card: Card, found: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+def _pool_item(item: Claim | Control, vary: Sequence[str], found: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for part in item.parts:
         measured = [rows_of_seed[part.id] for rows_of_seed in found if rows_of_seed and part.id in rows_of_seed]
@@ -61,7 +62,7 @@ def _pool_item(item: Claim | Control, card: Card, found: Sequence[Mapping[str, A
         quantity = measured[0]["quantity"]
         if isinstance(part, Criterion) and all(row.get("estimate") for row in measured):
             estimates = [Estimate.from_dict(row["estimate"]) for row in measured]
-            estimate = pool(estimates, vary=card.seeds_vary, level=part.level)
+            estimate = pool(estimates, vary=vary, level=part.level)
             rows[part.id] = {"quantity": quantity, "estimate": estimate.to_dict()}
         elif all("passed" in row for row in measured):
             passed = [row["passed"] for row in measured]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..stats.results import Estimate
 from .card import Card
+from .parameters import PRESETS
 from .verdicts import PartVerdict, Verdict, combine, judge_card, judge_parts
 
 _SYMBOLS = {"holds": "✓", "fails": "✗", "undecided": "?", "needs data": "○", "not testable": "–"}
@@ -83,8 +84,8 @@ def claims_table(card: Card) -> str:
 def _power_text(power: Mapping[str, Any] | None) -> str:
     if not power:
         return ""
-    shown = ", ".join(f"{preset} {value:g}" for preset, value in power.items() if isinstance(value, (int, float)))
-    return f"Power: {shown}. {power.get('how', '')}".strip()
+    shown = ", ".join(f"{preset} {power[preset]:g}" for preset in PRESETS if preset in power)
+    return f"Power, should the true value be {power['effect']:g}: {shown} ({power['how']})"
 
 
 def _part_name(part: PartVerdict) -> str:

@@ -81,8 +81,8 @@ def score_arms(
 def mix_up(scores: ArrayLike, share: float, seed: int) -> NDArray[Any]:
     """Scores (n, ...) of an arm that reads the wrong bag in `share` of the cases: a planted, weaker arm.
 
-    A seeded draw of cases hands its scores on in a circle, so that none keeps its own. Of an AUC A about
-    (1 - share)^2 A + (1 - (1 - share)^2) / 2 is left.
+    A seeded draw of cases hands its scores on in a circle, so that none keeps its own. With classes of equal size an
+    AUC of A falls to (1 - share) A + share / 2 on average.
     """
     mixed = np.array(scores)
     drawn = np.random.default_rng(seed).permutation(len(mixed))[: round(share * len(mixed))]

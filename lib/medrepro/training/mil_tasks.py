@@ -98,21 +98,22 @@ def slide_bags(slides: Slides) -> Bags:
 
 def phantom_task(p: Any, name: str) -> MILTask:
     """Stand-in slides with known truth: independent draws for training, validation and test."""
-    n_all = p.n_train + p.n_val + p.n_test
-    slides = make_slides(
-        n_all,
-        name,  # type: ignore[arg-type]
-        n_tiles=(p.tiles_min, p.tiles_max),
-        tumour_fraction=p.tumour_fraction,
-        signal_outside_mask=p.planted_opposite == "signal_outside_mask",
-        seed=p.seed,
+    train, val, test = (
+        make_slides(
+            n,
+            name,  # type: ignore[arg-type]
+            n_tiles=(p.tiles_min, p.tiles_max),
+            tumour_fraction=p.tumour_fraction,
+            signal_outside_mask=p.planted_opposite == "signal_outside_mask",
+            seed=3 * p.seed + k,
+        )
+        for k, (_, n) in enumerate(_sizes(p))
     )
-    test = slides[p.n_train + p.n_val :]
     counts = test.mask.sum(axis=1)
     return MILTask(
         name=name,
-        train=slide_bags(slides[: p.n_train]),
-        val=slide_bags(slides[p.n_train : p.n_train + p.n_val]),
+        train=slide_bags(train),
+        val=slide_bags(val),
         test=slide_bags(test),
         unit="slide",
         evidence=[row[:n] for row, n in zip(test.tumour, counts, strict=True)],
