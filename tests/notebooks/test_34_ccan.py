@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from helpers import run_chapter
 
+from helpers import run_chapter
 from medrepro.study.card import load_card
 from medrepro.study.chapters import load_chapter
 from medrepro.study.runner import Job, run_jobs

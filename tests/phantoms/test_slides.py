@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
-from medrepro.phantoms.slides import TASKS, TUMOUR, make_slides, shuffle_tiles
+from medrepro.phantoms.slides import TASKS, TUMOUR, make_slides
 from medrepro.stats import auroc, multilabel_auroc
 
 
@@ -107,14 +107,6 @@ def test_distance_alone_solves_the_neighbour_task(neighbour):
     assert auroc(neighbour.labels[:, 0], neighbour.oracle[:, 0]).value == 1.0
     touching = -neighbour.oracle[neighbour.labels[:, 0] == 1, 0]
     assert touching.max() <= np.sqrt(2)
-
-
-def test_shuffled_tiles_keep_their_slide_and_lose_their_place(neighbour):
-    shuffled = shuffle_tiles(neighbour, seed=0)
-    np.testing.assert_allclose(shuffled.features.sum(axis=1), neighbour.features.sum(axis=1), rtol=1e-3, atol=1e-2)
-    np.testing.assert_array_equal(np.sort(shuffled.tissue, axis=1), np.sort(neighbour.tissue, axis=1))
-    assert (shuffled.features[~shuffled.mask] == 0).all()
-    assert (shuffled.tissue != neighbour.tissue).any()
 
 
 def test_the_planted_wrong_mask_is_as_large_lies_beside_the_tumour_and_changes_nothing_else():

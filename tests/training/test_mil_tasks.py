@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from medrepro.study.card import load_card
-from medrepro.training.mil_tasks import TASKS, load_tasks, slide_task, summarise, task_names
+from medrepro.training.mil_tasks import TASKS, _another_report, load_tasks, slide_task, summarise, task_names
 from medrepro.training.tiles import N_STATISTICS, describe_tiles
 
 
@@ -72,6 +72,30 @@ def test_a_users_slides_become_one_against_the_rest_tasks_with_patients_as_units
     assert list(task.test.units) == ["TCGA-AA-0006", "TCGA-AA-0007", "TCGA-AA-0008"]
     assert task.test.features[2].shape == (12, 6)
     assert (task.unit, task.evidence) == ("patient", None)
+
+
+def test_real_tiles_become_bags_with_the_tumour_marked_and_blocks_as_units(monkeypatch):
+    def read_tiles(split, per_class, *, seed):
+        rng = np.random.default_rng(len(split))
+        return rng.integers(0, 255, (9 * 40, 32, 32, 3)).astype(np.uint8), np.repeat(np.arange(9), 40)
+
+    monkeypatch.setattr("medrepro.data.pathmnist_bags.read_tiles", read_tiles)
+    task = load_tasks(_parameters("open", tiles_min=30, tiles_max=40, task="tumour"))["tumour"]
+    assert (len(task.train), len(task.val), len(task.test), task.unit) == (12, 8, 10, "tile block")
+    assert task.in_features == N_STATISTICS
+    marked = [bool(evidence.any()) for evidence in task.evidence]
+    np.testing.assert_array_equal(marked, task.test.labels[:, 0] == 1)
+
+
+def test_the_planted_wrong_report_is_another_one_of_the_bag():
+    report = np.array([3, 3, 7, 9, 9])
+    evidence = report == 7
+    for index in range(4):
+        wrong = _another_report(report, evidence, index)
+        assert wrong.any()
+        assert not (wrong & evidence).any()
+        assert len(np.unique(report[wrong])) == 1
+    assert not _another_report(report, np.zeros(5, dtype=bool), 0).any()
 
 
 def test_tiles_are_described_by_statistics_that_follow_colour_and_texture():

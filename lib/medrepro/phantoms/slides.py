@@ -15,7 +15,7 @@ Since the grade varies between slides, even a reader who knows the mask cannot s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -132,15 +132,6 @@ def make_slides(
         labels=labels.astype(np.float32),
         oracle=oracle.astype(np.float64),
     )
-
-
-def shuffle_tiles(slides: Slides, seed: int) -> Slides:
-    """The same slides with the tiles of each in random order: presence stays, neighbourhood goes."""
-    rng = np.random.default_rng(seed)
-    order = np.argsort(rng.random(slides.mask.shape) + ~slides.mask, axis=1)
-    rows = np.arange(len(slides))[:, None]
-    moved = {name: getattr(slides, name)[rows, order] for name in ("features", "tissue", "tumour")}
-    return replace(slides, **moved)
 
 
 def _check(
