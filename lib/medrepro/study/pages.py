@@ -12,7 +12,7 @@ from .card import Card
 from .chapters import Chapter, source_of
 from .ledger import BUNDLE_MIME
 from .records import recorded_verdicts
-from .report import budget_lines
+from .report import budget_lines, threads_text
 from .store import Run
 
 _FOR_PROGRAMS = "application/vnd.medrepro."
@@ -90,7 +90,7 @@ def _run_note(run: Run) -> str:
         ("Run", f"`{run.name}`, {info['started'][:10]}"),
         ("Time and memory", f"{info['seconds']:.0f} s of {info['budget']['seconds']:.0f} s, "
                             f"{info['peak_gib']:.2f} GiB of {info['budget']['gib']:g} GiB"),
-        ("Machine", f"{info['device']}, {info['threads']} threads, {info['machine']['cpu_capability']}, "
+        ("Machine", f"{info['device']}, {threads_text(info['threads'])}, {info['machine']['cpu_capability']}, "
                     f"{info['machine']['system']} {info['machine']['architecture']}"),
         ("Versions", f"Python {info['machine']['python']}, {packages}"),
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def _records_note(card: Card, records: Sequence[Mapping[str, Any]]) -> str:
         fingerprint = record["fingerprint"]
         caption = (
             f"Preset {record['preset']}, {len(record['seeds'])} seeds, {record['date']}, {fingerprint['device']}, "
-            f"{fingerprint['threads']} threads, {fingerprint['cpu_capability']}"
+            f"{threads_text(fingerprint['threads'])}, {fingerprint['cpu_capability']}"
         )
         parts.append(tables.table([name for name, _ in rows[0]], rows, caption))
     return "\n\n".join(parts)

@@ -6,9 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from scipy import stats
-
 from ..stats.results import Estimate
 from .card import Card, Claim, Control
 from .criteria import Criterion
@@ -22,6 +19,9 @@ def pool(estimates: Sequence[Estimate], *, vary: Sequence[str], level: float) ->
     does not shrink with more seeds: var = s^2 / S + mean within-seed variance. t with S - 1 degrees of freedom.
     Undefined (nan with a note) for fewer than two seeds or when a seed is undefined.
     """
+    import numpy as np  # here, and not for every command that only reads verdicts
+    from scipy import stats
+
     first = estimates[0]
     values = np.array([estimate.value for estimate in estimates])
     n_seeds = len(values)

@@ -65,12 +65,16 @@ def run_text(outcome: Outcome) -> str:
     info = run.info
     lines = [
         f"{run.name}: {how}, {info['seconds']:.0f} s, {info['peak_gib']:.2f} GiB, {info['device']}, "
-        f"{info['threads']} threads",
+        + threads_text(info["threads"]),
         *budget_lines(info),
         *verdict_lines(run_verdicts(outcome)),
         f"notebook: {run.notebook}",
     ]
     return "\n".join(lines)
+
+
+def threads_text(threads: int) -> str:
+    return f"{threads} thread" + ("s" if threads != 1 else "")
 
 
 def budget_lines(info: Mapping[str, Any]) -> list[str]:

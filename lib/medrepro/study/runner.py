@@ -28,7 +28,8 @@ from .store import NOTEBOOK, Run, RunStore
 GIB = 2.0**30
 # A run that takes a little more than its budget is reported; one that takes this many times as much is ended.
 TIME_LIMIT_BUDGETS, MEMORY_LIMIT_BUDGETS = 10.0, 2.0
-_POLL_S = 0.2
+_POLL_S = 0.1
+_KERNEL_IS_UP_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,10 @@ def _execute(
     chapter = job.chapter
     started = datetime.now(UTC)
     clock = time.perf_counter()
-    threading.Thread(target=machine, daemon=True).start()  # asks torch, which takes seconds; the answer is kept
+    # Asking torch for the machine's description takes seconds; it is done beside the run, once the kernel is up.
+    asking = threading.Timer(_KERNEL_IS_UP_S, machine)
+    asking.daemon = True
+    asking.start()
     try:
         work = store.work_folder(chapter.id, key)
     except OSError as error:
@@ -166,6 +170,7 @@ def _execute(
     except OSError as error:
         raise ChapterError(f"{chapter.id}: the run could not be stored in {store.root}: {error.strerror}") from None
     finally:
+        asking.cancel()
         shutil.rmtree(work, ignore_errors=True)
 
 
