@@ -173,7 +173,7 @@ def _status(
     if claim.kind == "not_testable":
         return NOT_TESTABLE, claim.reason
     if not measured:
-        return NEEDS_DATA, "not measured at this preset: the data it needs are not part of it"
+        return NEEDS_DATA, "not measured in this run: the data or arms that it needs are not part of it"
     weak = [f"{name} {_CONTROL_WORDS[controls[name]]}" for name in claim.leans_on if controls[name] != HOLDS]
     if weak:
         return UNDECIDED, "a control it leans on does not stand: " + ", ".join(weak)

@@ -55,11 +55,11 @@ class MILTask:
 
 
 def task_names(preset: str, wanted: str = "all") -> tuple[str, ...]:
-    """Tasks to run, the first two for "all"; ValueError when `wanted` is not one of the preset's."""
+    """Tasks to run; ValueError when `wanted` is not one of the preset's."""
     names = TASKS[preset]
     if wanted not in ("all", *names):
         raise ValueError(f"task must be one of all, {', '.join(names)} at preset {preset}, got {wanted!r}")
-    return names[:2] if wanted == "all" else (wanted,)
+    return names if wanted == "all" else (wanted,)
 
 
 def load_tasks(p: Any) -> dict[str, MILTask]:
