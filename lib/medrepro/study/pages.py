@@ -9,7 +9,7 @@ from typing import Any
 
 from . import tables
 from .card import Card
-from .chapters import Chapter, source_of
+from .chapters import Chapter, read_notebook
 from .ledger import BUNDLE_MIME
 from .records import recorded_verdicts
 from .report import budget_lines, threads_text
@@ -19,7 +19,9 @@ _FOR_PROGRAMS = "application/vnd.medrepro."
 _SHOWN = {"parameters", "show-input"}  # the parameters are for every reader; other code unfolds on request
 
 
-def chapter_page(chapter: Chapter, run: Run | None, error: Exception | None, records: Sequence[Mapping[str, Any]]):
+def chapter_page(
+    chapter: Chapter, run: Run | None, error: Exception | None, records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """The notebook to render, as JSON data.
 
     run: the finished run, or the failed one beside its error; records: those of the study, one per preset.
@@ -45,8 +47,6 @@ def chapter_page(chapter: Chapter, run: Run | None, error: Exception | None, rec
 
 def _outputs(run: Run, n_code_cells: int) -> list[list[dict[str, Any]]]:
     """Outputs of each code cell of the executed notebook, without the cell in which Papermill put the parameters."""
-    from .chapters import read_notebook
-
     cells = [
         cell
         for cell in read_notebook(run.notebook)["cells"]
@@ -119,12 +119,3 @@ def _records_note(card: Card, records: Sequence[Mapping[str, Any]]) -> str:
 
 def _markdown(cell_id: str, text: str) -> dict[str, Any]:
     return {"cell_type": "markdown", "id": f"mr-{cell_id}", "metadata": {}, "source": text}
-
-
-def first_heading(chapter: Chapter) -> str:
-    """The page's title."""
-    for cell in chapter.notebook["cells"]:
-        for line in source_of(cell).splitlines():
-            if cell["cell_type"] == "markdown" and line.startswith("# "):
-                return line[2:].strip()
-    return chapter.id
