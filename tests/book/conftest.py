@@ -40,6 +40,7 @@ class Browser:
 
     def __init__(self, driver, book: Path) -> None:
         self.driver, self.book = driver, book
+        self.mode_script: str | None = None
 
     def size(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -47,8 +48,12 @@ class Browser:
 
     def open(self, page: str, mode: str = "light") -> None:
         """Open a page, path relative to the book, in a colour mode."""
-        self.driver.get((self.book / "index.html").as_uri())
-        self.run(f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')")
+        # Storage written on one page may reach the next one late: write it before the page's own scripts read it.
+        if self.mode_script is not None:
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self.mode_script})
+        script = f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')"
+        added = self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        self.mode_script = added["identifier"]
         self.driver.get(f"{self.book.as_uri()}/{page}")
 
     def run(self, script: str, *arguments):
