@@ -293,6 +293,34 @@ def test_a_full_disk_leaves_no_entry(tiny, capsys, monkeypatch):
     assert run_json(capsys=capsys)["executed"]
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_run_that_fills_the_disk_ends_with_one_line_and_spoils_nothing(tiny, small_disk, capsys):
+    words = ["run", "01_tiny", "--quiet", "--json", "--runs", str(small_disk)]
+    first = json.loads(medrepro(*words, capsys=capsys)[1])["run"]
+    tiny.write(tiny_cells(extra="print('x' * 1_000_000)"))
+    code, _, err = medrepro(*words, capsys=capsys)
+    assert code == 3
+    assert "No space left on device" in err
+    assert len(err.strip().splitlines()) == 1
+    assert leftovers(small_disk) == []
+    assert [str(run.path) for run in RunStore(small_disk).all("01_tiny")] == [first]
+    tiny.write(tiny_cells(extra="print('x')"))
+    assert medrepro(*words, capsys=capsys)[0] == 0
+
+
 def test_the_executed_notebook_names_no_path_of_this_machine(tiny, capsys):
     folder = Path(run_json(capsys=capsys)["run"])
     assert str(tiny.root) not in (folder / "executed.ipynb").read_text()

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,14 +97,15 @@ def stage_pages(root: Path, outcomes: Sequence[Outcome]) -> dict[str, bytes]:
         chapter = outcome.job.chapter
         records = _records(chapter)
         page = chapter_page(chapter, outcome.run, outcome.error, records)
-        folder = "chapters" if chapter.card else "statistics"
-        pages[f"{folder}/{chapter.id}.ipynb"] = (json.dumps(page, indent=1) + "\n").encode()
+        pages[f"{chapter.page}.ipynb"] = (json.dumps(page, indent=1) + "\n").encode()
         verdicts += [verdict.to_dict() for verdict in run_verdicts(outcome)]
     pages["results.md"] = glance_page(
         verdicts, [row for outcome in outcomes for row in _judged_records(outcome)]
     ).encode()
     pages["index.md"] = fill_landing(pages["index.md"].decode(), verdicts).encode()
-    pages["_toc.yml"] = _toc(pages["_toc.yml"].decode(), [outcome.job.chapter for outcome in outcomes]).encode()
+    staged = {name.rpartition(".")[0] for name in pages}
+    chapters = [outcome.job.chapter for outcome in outcomes]
+    pages["_toc.yml"] = _toc(pages["_toc.yml"].decode(), chapters, staged).encode()
     return pages
 
 
@@ -130,15 +131,23 @@ def _judged_records(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def _toc(template: str, chapters: Sequence[Chapter]) -> str:
-    """The table of contents with one part per theme that has a chapter, before the handbook."""
+def _toc(template: str, chapters: Sequence[Chapter], staged: Container[str]) -> str:
+    """The table of contents, completed: one part per theme that has a chapter, and every page of the handbook.
+
+    The template gives the order of a part with a `folder`; pages of that folder which it does not name come last, and
+    names that are not among the `staged` pages are left out.
+    """
     toc = yaml.safe_load(template)
-    by_theme = {
-        theme: [{"file": f"chapters/{c.id}"} for c in chapters if c.card and c.card.theme == theme] for theme in THEMES
-    }
-    themes = [{"caption": THEMES[theme], "chapters": files} for theme, files in by_theme.items() if files]
+    executed = [chapter.page for chapter in chapters if chapter.card is None]
+    for part in toc["parts"]:
+        folder = part.pop("folder", None)
+        if folder is not None:
+            named = [entry["file"] for entry in part["chapters"] if entry["file"] in staged]
+            rest = [page for page in executed if page.startswith(f"{folder}/") and page not in named]
+            part["chapters"] = [{"file": page} for page in named + rest]
+    by_theme = {theme: [c.page for c in chapters if c.card and c.card.theme == theme] for theme in THEMES}
+    themes = [{"caption": THEMES[theme], "chapters": [{"file": page} for page in by_theme[theme]]} for theme in THEMES]
     at = next(i for i, part in enumerate(toc["parts"]) if part["caption"] == "Statistics handbook")
-    toc["parts"][at]["chapters"] = [{"file": f"statistics/{c.id}"} for c in chapters if c.card is None]
     toc["parts"][at:at] = themes
     toc["parts"] = [part for part in toc["parts"] if part["chapters"]]  # the reader of this file refuses empty parts
     return yaml.safe_dump(toc, sort_keys=False)

@@ -15,6 +15,8 @@ from .errors import InputError, unknown
 from .parameters import parameters_in_cell
 
 DEFAULT_BUDGET = {"seconds": 60.0, "gib": 2.0}
+# Folders of book/ with executed pages that are no study.
+HANDBOOK = ("statistics", "data")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Chapter:
     @property
     def threads(self) -> int:
         return self.card.threads if self.card else int(self._metadata.get("threads", 1))
+
+    @property
+    def page(self) -> str:
+        """Address of its page inside the book, without the ending."""
+        return f"chapters/{self.id}" if self.card else f"{self.source.parent.name}/{self.id}"
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -124,7 +131,7 @@ def study_chapters() -> list[Chapter]:
 def handbook_chapters() -> list[Chapter]:
     """Executed handbook pages; none when the package is installed without the book."""
     root = locations.project_root()
-    pages = sorted((root / "book" / "statistics").glob("*.ipynb")) if root else []
+    pages = [path for folder in HANDBOOK for path in sorted((root / "book" / folder).glob("*.ipynb"))] if root else []
     return [Chapter(path.stem, path, None) for path in pages]
 
 

@@ -84,8 +84,13 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
         result = {"ok": False, "error": f"cell {error.exec_count}: {error.ename}: {error.evalue}", "name": error.ename}
     except Exception as error:  # a dead kernel, a full disk: the parent turns it into one line
         result = {"ok": False, "error": f"{type(error).__name__}: {error}".strip(), "name": type(error).__name__}
-    if output.exists():
-        _clean(output)
+    try:
+        if output.exists():
+            _clean(output)
+    except (OSError, ValueError) as error:  # a full disk leaves half a notebook: worse than none
+        output.unlink(missing_ok=True)
+        if result["ok"]:
+            result = {"ok": False, "error": f"the notebook could not be stored: {error}", "name": type(error).__name__}
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {**result, "kernel_peak_bytes": peak}
 
