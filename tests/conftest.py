@@ -9,6 +9,14 @@ import pytest
 from helpers import TinyProject
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (`-n`), the tests of one file share one, and so do all that read the rendered book."""
+    for item in items:
+        group = "book" if item.path.parent.name == "book" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.parent.name not in ("notebooks", "book"))  # the longest first
+
+
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
     """A checkout with one tiny study, made the current project."""

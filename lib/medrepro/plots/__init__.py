@@ -3,6 +3,7 @@
 from .curves import plot_cost, plot_learning_curves
 from .forest import estimates_table, plot_forest
 from .show import show
+from .tables import show_table, spell, table
 from .tile_maps import plot_heat_maps, plot_tissue, tissue_legend
 
 __all__ = [
@@ -13,5 +14,8 @@ __all__ = [
     "plot_learning_curves",
     "plot_tissue",
     "show",
+    "show_table",
+    "spell",
+    "table",
     "tissue_legend",
 ]
