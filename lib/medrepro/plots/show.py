@@ -11,17 +11,22 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 
+from ..data.cohort_rules import FIGURE_MIME
+
 _DOTS_PER_INCH = 160
 _CSS_PER_INCH = 96  # the picture is shown at its size in inches and stays sharp on dense screens
 _ROWS_SHOWN = 200
 
 
-def show(figure_or_axes: Any, *, alt: str, caption: str = "", table: pd.DataFrame | None = None) -> None:
+def show(
+    figure_or_axes: Any, *, alt: str, caption: str = "", table: pd.DataFrame | None = None, aggregate: bool = False
+) -> None:
     """Display a matplotlib figure as a picture that can be read without seeing it, and close it.
 
     figure_or_axes: a Figure, an Axes, or anything whose `figure` or `get_figure` leads to one.
     alt: what the figure shows, in words, result included. caption: shown below; plain text.
     table: the numbers behind the figure, folded below it; of a longer one the first 200 rows.
+    aggregate: True when no single case can be seen; a run on a protected cohort keeps only such figures.
     Raises ValueError when alt is empty or repeats the caption, and TypeError when there is no figure.
 
     One HTML output serves JupyterLab, which ignores the alt text of PNG outputs, and the book, which moves the picture
@@ -36,7 +41,8 @@ def show(figure_or_axes: Any, *, alt: str, caption: str = "", table: pd.DataFram
     html = figure_html(figure, alt=alt, caption=caption, table=table)
     # Closed, else the inline backend shows the same figure a second time, without a text.
     plt.close(figure)
-    display({"text/html": html, "text/plain": f"(figure: {alt})"}, raw=True)
+    about = {"aggregate": bool(aggregate)}
+    display({"text/html": html, "text/plain": f"(figure: {alt})", FIGURE_MIME: about}, raw=True)
 
 
 def figure_html(figure: Any, *, alt: str, caption: str = "", table: pd.DataFrame | None = None) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 from IPython.display import display
 
+from ..data.cohort_rules import TABLE_MIME
 from ..stats.results import Estimate
 
-TABLE_MIME = "application/vnd.medrepro.table+json"
 _DIGITS = 4
 
 

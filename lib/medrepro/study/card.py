@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from .. import locations
+from ..data import cohort_rules
 from .criteria import Check, Criterion, parse_criterion
 from .errors import InputError, unknown
 from .parameters import PRESETS, ParameterTable
@@ -92,6 +93,10 @@ class Card:
     data: Mapping[str, tuple[str, ...]]
     rungs: Mapping[str, str]
     budget: Mapping[str, Mapping[str, float]]
+
+    def protected(self, preset: str) -> bool:
+        """True when a run at `preset` reads a cohort whose cases must not be shown."""
+        return self.rungs[preset] == "cohort" or cohort_rules.protects(self.data.get(preset, ()))
 
     def claim(self, claim_id: str) -> Claim:
         return _find(self.claims, "claim", claim_id, self.id)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import locations
+from ..data import cohort_rules
 from .card import Card, load_card, study_ids
 from .errors import InputError, unknown
 from .parameters import parameters_in_cell
@@ -57,6 +58,10 @@ class Chapter:
         if self.card:
             return self.card.data.get(preset, ())
         return tuple(self._metadata.get("data", ()))
+
+    def protected(self, preset: str) -> bool:
+        """True when a run at `preset` reads a cohort whose cases must not be shown."""
+        return self.card.protected(preset) if self.card else cohort_rules.protects(self.data(preset))
 
     def budget(self, preset: str) -> dict[str, float]:
         """Seconds and GiB that a run is meant to stay within."""

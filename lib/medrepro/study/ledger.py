@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..data import cohort_rules
 from ..stats.results import Comparison, Estimate
 from . import tables
 from .card import Card, Claim, Control, load_card
@@ -12,7 +13,7 @@ from .criteria import Check, Criterion
 from .errors import InputError, unknown
 from .verdicts import Verdict, judge_card
 
-BUNDLE_MIME = "application/vnd.medrepro.ledger+json"
+BUNDLE_MIME = cohort_rules.LEDGER_MIME
 BUNDLE_FORMAT = 1
 
 
@@ -77,7 +78,10 @@ class Ledger:
                 result = result.difference
             if not isinstance(result, Estimate):
                 raise InputError(f"{self._card.id}: {item.id}: expected an Estimate, got {type(result).__name__}")
-            rows[name] = {"quantity": part.quantity, "estimate": result.to_dict()}
+            row = result.to_dict()
+            if self._card.protected(self._parameters["preset"]):
+                row = cohort_rules.suppress_estimate(row)
+            rows[name] = {"quantity": part.quantity, "estimate": row}
         return rows
 
     def bundle(self) -> dict[str, Any]:

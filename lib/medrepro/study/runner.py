@@ -46,6 +46,18 @@ class Job:
     def preset(self) -> str:
         return self.parameters.get("preset", "embedded")
 
+    @property
+    def protected(self) -> bool:
+        return self.chapter.protected(self.preset)
+
+    @property
+    def private_paths(self) -> list[str] | None:
+        """Folders that a protected run must not name, the longest first; None where nothing is protected."""
+        if not self.protected:
+            return None
+        folders = {os.environ.get("MEDREPRO_DATA", ""), str(data.cache_dir()), str(Path.home())}
+        return sorted({str(Path(folder).absolute()) for folder in folders if folder}, key=len, reverse=True)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -166,6 +178,10 @@ def _execute(
             "threads": chapter.threads,
             "machine": machine(),
         }
+        if job.private_paths is not None:
+            info = data.cohort_rules.blot_paths(info, job.private_paths)
+            for left in [path for path in work.iterdir() if path.name != NOTEBOOK]:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         return store.publish(work, info)
     except OSError as error:
         raise ChapterError(f"{chapter.id}: the run could not be stored in {store.root}: {error.strerror}") from None
@@ -189,6 +205,7 @@ def _supervise(
                 "output": str(work / NOTEBOOK),
                 "folder": str(work),
                 "parameters": dict(job.parameters),
+                "private": job.private_paths,
             }
         ),
         encoding="utf-8",
@@ -201,7 +218,7 @@ def _supervise(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=_environment(job.chapter.threads),
+            env=_environment(job.chapter.threads, job.protected),
             start_new_session=True,  # Ctrl-C reaches us only; we end the worker and its kernel
         )
     state: dict[str, Any] = {"cell": 0, "of": 0, "end": None}
@@ -238,7 +255,8 @@ def _supervise(
         return {"ok": False, "error": reason, "name": "", "peak_bytes": peak}
     end = state["end"]
     if end is None:
-        return {"ok": False, "error": f"the worker died: {said[-1] if said else worker.returncode}", "peak_bytes": peak}
+        last = said[-1] if said and not job.protected else worker.returncode
+        return {"ok": False, "error": f"the worker died: {last}", "peak_bytes": peak}
     if end.get("name") == "DeadKernelError":
         end = {**end, "error": f"the kernel died in cell {state['cell']} of {state['of']}"}
     return {**end, "peak_bytes": max(peak, end.get("kernel_peak_bytes", 0))}
@@ -254,12 +272,12 @@ def _listen(worker: subprocess.Popen[str], state: dict[str, Any]) -> None:
             state["end"] = event
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """The same number of threads for every numerical library, no telemetry, no model hub."""
+def _environment(threads: int, protected: bool) -> dict[str, str]:
+    """The same number of threads for every numerical library, no telemetry, no model hub; is the cohort protected?"""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     fixed = {name: str(threads) for name in names}
     quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "PYTHONHASHSEED": "0"}
-    return {**os.environ, **fixed, **quiet}
+    return {**os.environ, **fixed, **quiet, **data.cohort_rules.environment(protected)}
 
 
 def _memory(pid: int) -> int:

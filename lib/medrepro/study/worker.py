@@ -20,6 +20,8 @@ import psutil
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from ..data import cohort_rules
+
 _OUT = sys.stdout
 
 
@@ -42,6 +44,15 @@ class _ReportingEngine(NBClientEngine):
             return start(cell, cell_index, **rest)
 
         nb_man.cell_start = report
+        private = kwargs.pop("private", None)
+        if private is not None:
+            save = nb_man.save
+
+            def save_aggregates(**rest: Any) -> Any:
+                cohort_rules.protect_notebook(nb_man.nb, private)  # before every write: no case reaches the disk
+                return save(**rest)
+
+            nb_man.save = save_aggregates
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
@@ -77,13 +88,15 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
             log_output=False,
             cwd=job["folder"],
             autosave_cell_every=0,
+            private=job["private"],
             shutdown_kernel="immediate",  # all outputs are in; a kernel that tidies up costs a second and a half
         )
         result: dict[str, Any] = {"ok": True}
     except PapermillExecutionError as error:
         result = {"ok": False, "error": f"cell {error.exec_count}: {error.ename}: {error.evalue}", "name": error.ename}
     except Exception as error:  # a dead kernel, a full disk: the parent turns it into one line
-        result = {"ok": False, "error": f"{type(error).__name__}: {error}".strip(), "name": type(error).__name__}
+        said = cohort_rules.WITHHELD if job["private"] is not None else error
+        result = {"ok": False, "error": f"{type(error).__name__}: {said}".strip(), "name": type(error).__name__}
     try:
         if output.exists():
             _clean(output)
