@@ -1,8 +1,10 @@
 """Kappas and percentages: vcd, psych, statsmodels, scikit-learn, published tables, clusters, undefined cases."""
 
+import json
 import math
 import time
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ from medrepro.stats import (
 )
 
 Z = 1.959963984540054
+IRRCAC = json.loads((Path(__file__).parents[1] / "reference" / "agreement.json").read_text())
 
 # Fleiss (1971), table 1: 30 patients, 6 psychiatrists, 5 diagnoses. Published: kappa 0.430; for the five diagnoses
 # 0.245, 0.245, 0.520, 0.471, 0.566. Standard errors of Fleiss, Nee & Landis (1979) give z = 17.65 and
@@ -161,6 +164,22 @@ def test_fleiss_kappa_matches_the_published_example():
 def test_fleiss_kappa_matches_statsmodels():
     counts = category_counts(several_readers(missing=0))
     assert fleiss_kappa(counts).value == pytest.approx(statsmodels_fleiss(counts), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["complete", "two raters"])
+def test_fleiss_kappa_and_its_standard_error_match_irrcac(name):
+    ratings = IRRCAC[name]["ratings"]
+    value, se, observed, _ = IRRCAC[name]["irrCAC"]["fleiss"]
+    found = fleiss_kappa(category_counts(ratings))
+    assert (found.value, error(found)) == pytest.approx((value, se), abs=1e-11)
+    assert percent_agreement(ratings).value == pytest.approx(observed, abs=1e-11)
+
+
+def test_pairwise_kappa_with_missing_ratings_matches_irrcac():
+    ratings = np.array(IRRCAC["four raters"]["ratings"], dtype=float)
+    found = pairwise_kappa(ratings, n_boot=None)
+    value, se, *_ = IRRCAC["four raters"]["irrCAC, rated twice"]["fleiss"]
+    assert (found.value, error(found)) == pytest.approx((value, se), abs=1e-11)
 
 
 def test_fleiss_interval_matches_gwets_formula_written_out():

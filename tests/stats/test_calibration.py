@@ -1,4 +1,4 @@
-"""Calibration: R's glm, statsmodels, scikit-learn, clusters, undefined cases."""
+"""Calibration: R's glm, statsmodels, scikit-learn, torchmetrics, clusters, undefined cases."""
 
 import json
 import math
@@ -18,6 +18,8 @@ MEASURES = json.loads((Path(__file__).parents[1] / "reference" / "measures.json"
 Y, R = np.array(MEASURES["roc"]["y"]), MEASURES["calibration"]
 PROB = np.array(R["prob"])
 Z = 1.959963984540054
+STORED = json.loads((Path(__file__).parents[1] / "reference" / "classification.json").read_text())
+CASES = {**STORED["cases"], **STORED["one class"]}
 
 
 def simulated(n, seed=0, slope=1.0, intercept=0.0):
@@ -32,6 +34,20 @@ def test_brier_score_matches_r_and_scikit_learn():
     assert found.value == pytest.approx(brier_score_loss(Y, PROB), rel=1e-12)
     losses = (PROB - Y) ** 2
     assert found.high - found.value == pytest.approx(Z * losses.std(ddof=1) / 10)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_brier_score_equals_stored_values_of_scikit_learn(name):
+    assert brier_score(CASES[name]["y"], CASES[name]["prob"]).value == pytest.approx(CASES[name]["brier"], rel=1e-12)
+
+
+@pytest.mark.parametrize("n_bins", [5, 10, 15])
+@pytest.mark.parametrize("name", [name for name in STORED["cases"] if name != "ties"])
+def test_calibration_error_equals_stored_values_of_torchmetrics(name, n_bins):
+    """No probability on an edge: bins of torchmetrics hold their left edge, ours the right one as in scikit-learn."""
+    case = CASES[name]
+    found = expected_calibration_error(case["y"], case["prob"], n_bins=n_bins, n_boot=2, seed=0)
+    assert found.value == pytest.approx(case["calibration error"][str(n_bins)], rel=1e-8)
 
 
 def test_brier_score_has_known_values():

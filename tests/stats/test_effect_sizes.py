@@ -15,6 +15,7 @@ from statsmodels.stats.contingency_tables import Table2x2
 from medrepro.stats import cliffs_delta, cohen_d, odds_ratio, rank_biserial, risk_difference, risk_ratio
 
 MEASURES = json.loads((Path(__file__).parents[1] / "reference" / "measures.json").read_text())
+RANKS = json.loads((Path(__file__).parents[1] / "reference" / "rank_tests.json").read_text())["effects"]
 TESTS, BINARY, EFFECTS = MEASURES["tests"], MEASURES["binary"], MEASURES["effects"]
 U, V, W = (np.array(TESTS[name]) for name in "uvw")
 
@@ -36,6 +37,17 @@ def test_cohen_d_and_its_noncentral_interval_match_r():
     unbiased = cohen_d(U, V, unbiased=True)
     factor = EFFECTS["hedges_factor"][0]
     assert (unbiased.value, unbiased.low) == pytest.approx((factor * found.value, factor * found.low))
+
+
+def test_effect_sizes_match_rs_effectsize():
+    u, v, w = (np.array(RANKS[name], dtype=float) for name in "uvw")
+    assert cliffs_delta(u, v).value == pytest.approx(RANKS["cliffs_delta"][0], rel=1e-10)
+    assert rank_biserial(u, w, n_boot=2, seed=0).value == pytest.approx(RANKS["rank_biserial"][0], rel=1e-10)
+    # effectsize searches its noncentral limits by optimisation, to about 1e-6.
+    paired, unbiased = cohen_d(u, w, paired=True), cohen_d(u, v, unbiased=True)
+    for found, expected in ((paired, RANKS["d_paired"]), (unbiased, RANKS["g"])):
+        assert found.value == pytest.approx(expected[0], rel=1e-9)
+        assert (found.low, found.high) == pytest.approx(tuple(expected[1:]), abs=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:Precision loss")  # SciPy on a constant sample

@@ -1,6 +1,8 @@
-"""Entropy of answers: scipy, values by hand, the grouping inequality."""
+"""Entropy of answers: R's vegan, scipy, values by hand, the grouping inequality."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from scipy.stats import entropy
 
 from medrepro.stats.entropy import discrete_semantic_entropy, string_entropy
 
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "retrieval.json").read_text())["entropies"]
 answers = st.lists(st.sampled_from(["yes", "Yes", "no", "no ", "maybe", ""]), min_size=1, max_size=30)
 
 
@@ -18,6 +21,14 @@ def test_entropy_matches_values_by_hand():
     assert discrete_semantic_entropy([0, 0, 1, 1], base=2) == pytest.approx(1.0)
     assert discrete_semantic_entropy(["a", "a", "a", "b"], base=2) == pytest.approx(2 - 0.75 * math.log2(3))
     assert string_entropy(["No.", "no.", "No."], base=2) == pytest.approx(math.log2(3) - 2 / 3)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_entropy_matches_vegan_of_r(name):
+    case = REFERENCE[name]
+    assert discrete_semantic_entropy(case["answers"]) == pytest.approx(case["nats"], abs=1e-12)
+    assert discrete_semantic_entropy(case["answers"], base=2) == pytest.approx(case["bits"], abs=1e-12)
+    assert string_entropy([str(a) for a in case["answers"]]) == pytest.approx(case["nats"], abs=1e-12)
 
 
 def test_one_meaning_has_no_entropy_and_all_different_have_the_most():

@@ -1,6 +1,8 @@
 """Subgroup metrics and gaps: counts by hand, scikit-learn, plain loops over the same resamples, theory."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -64,6 +66,24 @@ def test_equalized_odds_matches_scikit_learn_on_three_groups():
     ]
     found = fairness.equalized_odds_difference(y, calls, groups, seed=0)
     assert found.value == pytest.approx(max(np.ptp(rates[0]), np.ptp(rates[1])))
+
+
+def test_groups_and_gaps_match_fairlearn():
+    r = json.loads((Path(__file__).parents[1] / "reference" / "fairness.json").read_text())
+    y, groups = np.array(r["cases"]["y"]), np.array(r["cases"]["groups"])
+    scores = [np.array(r["cases"][name]) for name in ("before", "after")]
+    calls, quick = (scores[0] > 0.5).astype(int), {"n_boot": 10, "seed": 0}
+    parity = fairness.demographic_parity_difference(calls, groups, **quick)
+    assert parity.value == pytest.approx(r["demographic parity difference"], rel=1e-12)
+    odds = fairness.equalized_odds_difference(y, calls, groups, **quick)
+    assert odds.value == pytest.approx(r["equalised odds difference"], rel=1e-12)
+    shares = fairness.group_metric(np.mean, calls, groups=groups, **quick)
+    for group, value in r["by group"]["selection"].items():
+        assert shares.estimate(group).value == pytest.approx(value, rel=1e-12)
+    gaps = [fairness.group_metric(auc, y, s, groups=groups, **quick).gap().value for s in scores]
+    assert gaps == pytest.approx(r["AUROC gap"], rel=1e-12)
+    change = fairness.gap_amplification(auc, y, *scores, groups, **quick).difference
+    assert change.value == pytest.approx(r["AUROC gap"][1] - r["AUROC gap"][0], rel=1e-12)
 
 
 def test_intervals_match_a_plain_loop_over_the_same_resamples_with_clusters():

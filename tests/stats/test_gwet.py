@@ -1,6 +1,8 @@
-"""Gwet's AC1: published values of irrCAC, two-rater formula, prevalence, clusters, edge cases."""
+"""Gwet's AC1: irrCAC, two-rater formula, prevalence, clusters, edge cases."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 from medrepro.stats import cohen_kappa, gwet_ac1, percent_agreement
 
 NAN = math.nan
-# Four raters, twelve subjects: Krippendorff's data, cac.raw4raters in R's irrCAC, whose documentation gives AC1 0.77544
-# with standard error 0.14295.
+# tests/reference/agreement.py: four raters and twelve subjects (Krippendorff's data), three raters, two raters.
+IRRCAC = json.loads((Path(__file__).parents[1] / "reference" / "agreement.json").read_text())
+SETS = ("four raters", "complete", "two raters")
 FOUR_RATERS = np.array(
     [
         [1, 1, NAN, 1], [2, 2, 3, 2], [3, 3, 3, 3], [3, 3, 3, 3], [2, 2, 2, 2], [1, 2, 3, 4],
@@ -40,13 +43,21 @@ def error_of_gwet(ratings, categories):
 
 
 def test_value_and_standard_error_match_irrcac():
-    assert error_of_gwet(FOUR_RATERS, range(1, 6)) == pytest.approx((0.77544, 0.14295), abs=5e-6)
+    for name in SETS:
+        ratings = np.array(IRRCAC[name]["ratings"], dtype=float)
+        rated_twice = ratings[np.isfinite(ratings).sum(axis=1) >= 2]
+        found, complete = gwet_ac1(ratings), gwet_ac1(rated_twice)
+        assert found.value == pytest.approx(IRRCAC[name]["irrCAC"]["gwet"][0], abs=1e-11)
+        value, error, *_ = IRRCAC[name]["irrCAC, rated twice"]["gwet"]
+        assert (complete.value, (complete.value - complete.low) / Z) == pytest.approx((value, error), abs=1e-11)
+
+
+def test_the_standard_error_differs_from_irrcac_only_by_its_convention_on_subjects_rated_once():
+    value, error, *_ = IRRCAC["four raters"]["irrCAC"]["gwet"]
+    assert error_of_gwet(FOUR_RATERS, range(1, 6)) == pytest.approx((value, error), abs=1e-11)
     found = gwet_ac1(FOUR_RATERS)
-    assert found.value == pytest.approx(0.77544, abs=5e-6)
+    assert (found.value - found.low) / Z < error
     assert "1 subject with a single rating" in found.note
-    rated_twice = gwet_ac1(FOUR_RATERS[:11], categories=[1, 2, 3, 4, 5])
-    value, error = error_of_gwet(FOUR_RATERS[:11], range(1, 6))
-    assert (rated_twice.value, (rated_twice.value - rated_twice.low) / Z) == pytest.approx((value, error), rel=1e-9)
 
 
 def test_a_subject_rated_once_hardly_changes_the_standard_error():

@@ -1,6 +1,8 @@
 """Bland-Altman: the data of the Lancet paper, exact coverage, repeated measurements, edge cases."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -55,6 +57,14 @@ def test_repeated_measurements_match_an_analysis_of_variance():
     assert (found.bias.n, found.bias.unit, found.n_pairs) == (8, "patient", 40)
 
 
+def test_repeated_measurements_and_their_intervals_match_r():
+    r = json.loads((Path(__file__).parents[1] / "reference" / "rank_tests.json").read_text())["bland_altman"]
+    found = bland_altman(r["x"], np.zeros(len(r["x"])), units=r["subject"])
+    assert found.sd == pytest.approx(r["sd"][0], rel=1e-9)
+    for estimate, expected in ((found.bias, r["bias"]), (found.upper, r["upper"])):
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx(tuple(expected), rel=1e-9)
+
+
 def test_ignoring_repeats_makes_the_intervals_too_short():
     gaps, subject = repeated(10, 20, seed=0, between=2.0)
     plain = bland_altman(gaps, np.zeros(200))
@@ -93,6 +103,8 @@ def test_a_single_subject_has_a_bias_only():
     [
         (lambda: bland_altman([1, 2], [1]), "b must have as many cases as a"),
         (lambda: bland_altman([1, math.nan], [1, 2]), "a must not hold nan"),
+        (lambda: bland_altman([1, 2], [1, math.inf]), "b must be finite"),
+        (lambda: bland_altman([], []), "a must hold at least one value"),
         (lambda: bland_altman([1, 2], [1, 2], coverage=95), "coverage must be between 0 and 1"),
         (lambda: bland_altman([1, 2], [1, 2], units=[1]), "units must have as many cases"),
         (lambda: bland_altman([1, 2], [1, 2], level=0), "level must be between 0 and 1"),

@@ -13,6 +13,7 @@ from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 from medrepro.stats import Estimate, equivalence, equivalence_of, noninferiority, noninferiority_of
 
 TESTS = json.loads((Path(__file__).parents[1] / "reference" / "measures.json").read_text())["tests"]
+RANKS = json.loads((Path(__file__).parents[1] / "reference" / "rank_tests.json").read_text())
 U, V, W = (np.array(TESTS[name]) for name in "uvw")
 
 
@@ -25,6 +26,14 @@ def test_equivalence_matches_statsmodels(margin):
     assert paired.p_value == pytest.approx(p, rel=1e-9)
     assert paired.statistic == pytest.approx(lower[0] if lower[1] > upper[1] else upper[0], rel=1e-9)
     assert paired.log10_p == pytest.approx(math.log10(p), rel=1e-9)
+
+
+def test_equivalence_and_noninferiority_match_rs_one_sided_tests():
+    u, v, w = (np.array(RANKS["effects"][name], dtype=float) for name in "uvw")
+    r = {name: value[0] for name, value in RANKS["equivalence"].items()}
+    assert equivalence(u, v, r["margin"], paired=False).p_value == pytest.approx(r["welch"], rel=1e-9)
+    assert equivalence(u, w, r["margin"], paired=True).p_value == pytest.approx(r["paired"], rel=1e-9)
+    assert noninferiority(u, v, r["margin"], paired=False).p_value == pytest.approx(r["noninferiority"], rel=1e-9)
 
 
 def test_noninferiority_is_the_lower_of_the_two_tests():

@@ -1,4 +1,4 @@
-"""Operating points, average precision and partial areas: pROC, scikit-learn, brute force, undefined cases."""
+"""Operating points, average precision and partial areas: pROC, scikit-learn, torchmetrics, brute force, undefined."""
 
 import json
 import math
@@ -35,6 +35,9 @@ from medrepro.stats import (
 )
 
 R = json.loads((Path(__file__).parents[1] / "reference" / "measures.json").read_text())["roc"]
+STORED = json.loads((Path(__file__).parents[1] / "reference" / "classification.json").read_text())
+CASES = STORED["cases"]
+SINGLE = 2e-7  # torchmetrics returns counts divided in single precision
 FEW = {"n_boot": 50, "seed": 1}
 QUICK = {"n_boot": 2, "seed": 0}
 
@@ -69,6 +72,47 @@ def brute_points(y, score):
 def test_partial_auroc_matches_proc(key, between, focus, standardised):
     found = partial_auroc(R["y"], R["score"], between=between, focus=focus, standardised=standardised, **QUICK)
     assert found.value == pytest.approx(R[key][0], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_average_precision_equals_stored_values_of_two_programs(name):
+    case = CASES[name]
+    found, theirs = average_precision(case["y"], case["prob"], **QUICK).value, case["average precision"]
+    assert found == pytest.approx(theirs["scikit-learn"], abs=1e-12)
+    assert found == pytest.approx(theirs["torchmetrics"], abs=SINGLE)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_standardised_partial_auroc_equals_stored_values_of_scikit_learn(name):
+    case = CASES[name]
+    found = partial_auroc(case["y"], case["prob"], between=(0.8, 1), standardised=True, **QUICK).value
+    assert found == pytest.approx(case["area, specificity 0.8 to 1, standardised"]["scikit-learn"], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fixed_points_equal_stored_values_of_torchmetrics(name):
+    case = CASES[name]
+    for target, theirs in case["sensitivity at specificity"].items():
+        found = sensitivity_at_specificity(case["y"], case["prob"], float(target), **QUICK).value
+        assert found == pytest.approx(theirs, abs=SINGLE), target
+    for target, theirs in case["specificity at sensitivity"].items():
+        found = specificity_at_sensitivity(case["y"], case["prob"], float(target), **QUICK).value
+        assert found == pytest.approx(theirs, abs=SINGLE), target
+
+
+@pytest.mark.parametrize("name", [*CASES, *STORED["one class"]])
+def test_metrics_at_a_threshold_equal_stored_values_of_torchmetrics_where_defined(name):
+    """torchmetrics says 0 where nothing is to be counted, and adds a small number under the root of the MCC."""
+    case = CASES.get(name) or STORED["one class"][name]
+    found, theirs = threshold_metrics(case["y"], case["prob"], 0.4), case["at 0.4"]
+    for metric, value in theirs.items():
+        if metric == "called":
+            assert sum(np.array(case["prob"]) >= 0.4) == value
+        elif found[metric].undefined:
+            assert "undefined" in found[metric].note
+            assert metric == "mcc" or value == 0
+        else:
+            assert found[metric].value == pytest.approx(value, abs=SINGLE), metric
 
 
 @given(cases, st.floats(0.05, 1))

@@ -1,6 +1,8 @@
 """Krippendorff's alpha and the ICC: published examples, psych, brute force, clusters, undefined cases."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from medrepro.stats import bootstrap, icc, krippendorff_alpha, pairwise_kappa
 
 NAN = math.nan
 SCALES = ("nominal", "ordinal", "interval")
+OTHERS = json.loads((Path(__file__).parents[1] / "reference" / "agreement.json").read_text())
+SETS = ("four raters", "complete", "two raters")
 
 # Krippendorff (2011): 12 units, 4 observers, missing values. Published: nominal 0.743, ordinal 0.815,
 # interval 0.849.
@@ -64,6 +68,16 @@ def test_alpha_matches_krippendorffs_example(scale, published):
 def test_alpha_matches_brute_force(rows, scale):
     ours = krippendorff_alpha(rows, level_of_measurement=scale, n_boot=2, seed=0).value
     assert ours == pytest.approx(brute_force_alpha(rows, scale), abs=1e-10, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_alpha_matches_the_krippendorff_package(name, scale):
+    ratings = np.array(OTHERS[name]["ratings"], dtype=float)
+    found = krippendorff_alpha(ratings, level_of_measurement=scale, n_boot=2, seed=0)
+    assert found.value == pytest.approx(OTHERS[name]["alpha"][scale], abs=1e-12)
+    if scale == "nominal":
+        assert found.value == pytest.approx(OTHERS[name]["irrCAC"]["krippendorff"][0], abs=1e-11)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -142,6 +156,14 @@ def test_icc_and_intervals_match_psych(from_r):
             np.testing.assert_allclose([found.low, found.value, found.high], expected, rtol=1e-8)
 
 
+@pytest.mark.parametrize("name", SETS[1:])
+def test_icc_matches_pingouin(name):
+    for average, suffix in ((False, "1"), (True, "k")):
+        for form, kind in zip((1, 2, 3), ("1", "A", "C"), strict=True):
+            value = icc(OTHERS[name]["ratings"], form=form, average=average).value
+            assert value == pytest.approx(OTHERS[name]["icc"][f"ICC({kind},{suffix})"], abs=1e-12)
+
+
 @pytest.mark.parametrize("form", [1, 2, 3])
 @pytest.mark.parametrize("average", [False, True])
 def test_icc_bootstrap_over_clusters_equals_the_general_bootstrap(form, average):
@@ -207,6 +229,8 @@ def test_icc_interval_covers_the_truth(form):
         (lambda: krippendorff_alpha([["a", "b"]], level_of_measurement="ordinal", seed=0), "categories must give"),
         (lambda: krippendorff_alpha([[1, NAN]], level_of_measurement="nominal", seed=0), "two ratings"),
         (lambda: krippendorff_alpha([[1, 2]], level_of_measurement="nominal", seed=None), "seed must be"),
+        (lambda: krippendorff_alpha([[NAN, NAN]], level_of_measurement="ordinal", seed=0), "at least one rating"),
+        (lambda: krippendorff_alpha([[1], [2]], level_of_measurement="ordinal", seed=0), "R >= 2"),
         (lambda: icc([[1, NAN], [2, 2]], form=1), "ratings must not hold nan"),
         (lambda: icc([[1, 2], [2, 2]], form=4), "form must be one of 1, 2, 3"),
         (lambda: icc([[1, 2], [2, 2]], form="2"), "form must be one of"),

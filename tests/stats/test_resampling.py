@@ -221,7 +221,7 @@ def test_result_does_not_depend_on_how_resamples_are_batched(monkeypatch):
     whole = bootstrap_auroc(y, scores, units=units, n_boot=50, seed=0)
     original = resampling.count_chunks
     monkeypatch.setattr(
-        roc_bootstrap, "count_chunks", lambda c, n_boot, seed, width: original(c, n_boot, seed, width=1_000_000)
+        roc_bootstrap, "count_chunks", lambda c, n, seed, width, dtype: original(c, n, seed, 1_000_000, dtype)
     )
     pieces = bootstrap_auroc(y, scores, units=units, n_boot=50, seed=0)
     assert np.array_equal(whole.replicates, pieces.replicates)

@@ -1,7 +1,9 @@
-"""Recall at k over random pools: all pools listed, scipy's hypergeometric distribution, simulation, properties."""
+"""Recall at k over random pools: all pools listed, R's and scipy's hypergeometric distribution, properties."""
 
 import itertools
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from scipy.stats import hypergeom
 
 from medrepro.stats import bootstrap
 from medrepro.stats.retrieval import recall_at_k, recall_by_query
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "retrieval.json").read_text())
 
 
 def over_all_pools(row, right, k, pool, ties="random"):
@@ -36,6 +40,13 @@ def test_expectation_matches_a_list_of_all_pools_with_ties(case, k, ties):
     k = min(k, pool)
     found = recall_by_query([row], [right], k=k, pool=pool, ties=ties)
     assert found[0] == pytest.approx(over_all_pools(row, right, k, pool, ties), abs=1e-12)
+
+
+@pytest.mark.parametrize("ties", ["random", "best", "worst"])
+@pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda c: f"{len(c['similarity'][0])}-{c['pool']}-{c['k']}")
+def test_expectation_matches_the_hypergeometric_distribution_of_r(case, ties):
+    found = recall_by_query(case["similarity"], case["correct"], k=case["k"], pool=case["pool"], ties=ties)
+    np.testing.assert_allclose(found, case["recall"][ties], rtol=1e-8, atol=1e-10)
 
 
 def test_expectation_matches_scipys_hypergeometric_distribution_in_a_large_gallery():

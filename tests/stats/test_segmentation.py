@@ -1,6 +1,8 @@
-"""Overlap and surface distance: MONAI, brute force, distance transform, shapes with known answers."""
+"""Overlap and surface distance: MedPy, MONAI, brute force, distance transform, shapes with known answers."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,9 @@ from scipy.spatial.distance import cdist
 from medrepro.stats import segmentation as seg
 
 SPACING = (2.5, 0.8, 0.7)
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "segmentation.json").read_text())
+CASES = {case["name"]: case for case in REFERENCE["cases"]}
+SINGLE = 2e-6  # MONAI and torchmetrics compute in single precision
 
 
 def blobs(seed, shape=(14, 24, 22)):
@@ -34,6 +39,13 @@ def surface(mask):
     return np.array(found)
 
 
+def unpacked(case):
+    """The two masks of a stored case, and its spacing."""
+    size = math.prod(case["shape"])
+    bits = (np.unpackbits(np.frombuffer(bytes.fromhex(case[name]), np.uint8), count=size) for name in "ab")
+    return *(b.reshape(case["shape"]).astype(bool) for b in bits), case["spacing"]
+
+
 masks_2d = arrays(bool, (5, 6))
 
 
@@ -47,6 +59,56 @@ def test_measures_match_monai(seed):
     assert seg.assd(a, b, SPACING) == pytest.approx(theirs, rel=1e-5)
     theirs = float(compute_hausdorff_distance(ta, tb, percentile=95, spacing=SPACING, include_background=True))
     assert seg.hd95(a, b, SPACING) == pytest.approx(theirs, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_overlap_and_distances_equal_those_of_medpy(name):
+    (a, b, spacing), theirs = unpacked(CASES[name]), CASES[name]["medpy"]
+    a_to_b, b_to_a = seg.surface_distances(a, b, spacing)
+    assert [a_to_b.size, b_to_a.size] == theirs["surface voxels"]
+    found = {
+        "dc": seg.dice(a, b),
+        "jc": seg.iou(a, b),
+        "asd a to b": a_to_b.mean(),
+        "asd b to a": b_to_a.mean(),
+        "hd": max(a_to_b.max(), b_to_a.max()),
+        "assd": seg.assd(a, b, spacing),
+        "hd95, pooled": np.percentile(np.concatenate([a_to_b, b_to_a]), 95),
+        "hd95, larger of two": seg.hd95(a, b, spacing),
+    }
+    for measure, value in found.items():
+        assert value == pytest.approx(theirs[measure], rel=1e-8, abs=1e-8), measure
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_overlap_and_distances_equal_those_of_monai_and_torchmetrics(name):
+    (a, b, spacing), theirs = unpacked(CASES[name]), CASES[name]
+    assert seg.dice(a, b) == pytest.approx(theirs["monai"]["dice"], abs=SINGLE)
+    assert seg.iou(a, b) == pytest.approx(theirs["monai"]["iou"], abs=SINGLE)
+    assert seg.assd(a, b, spacing) == pytest.approx(theirs["monai"]["assd"], rel=SINGLE, abs=SINGLE)
+    assert seg.hd95(a, b, spacing) == pytest.approx(theirs["monai"]["hd95"], rel=SINGLE, abs=SINGLE)
+    assert seg.dice(a, b) == pytest.approx(theirs["torchmetrics"]["f1"], abs=SINGLE)
+    assert seg.iou(a, b) == pytest.approx(theirs["torchmetrics"]["jaccard"], abs=SINGLE)
+
+
+def test_one_pooled_percentile_can_hide_what_the_larger_of_two_shows():
+    """The two definitions of HD95 that programs use differ on stored cases; ours is never the smaller one."""
+    pairs = [(c["medpy"]["hd95, larger of two"], c["medpy"]["hd95, pooled"]) for c in CASES.values()]
+    assert all(larger >= pooled - 1e-12 for larger, pooled in pairs)
+    assert sum(larger > 1.1 * pooled for larger, pooled in pairs) >= 3
+
+
+def test_the_rule_for_empty_masks_is_one_that_other_programs_know():
+    """Programs disagree; ours is MONAI's with ignore_empty=False and torchmetrics' with zero_division=1."""
+    full, empty = np.ones((4, 5)), np.zeros((4, 5))
+    for which, (a, b) in {"both": (empty, empty), "first": (empty, full), "second": (full, empty)}.items():
+        said = {
+            program: math.nan if word == "error" else float(word) for program, word in REFERENCE["empty"][which].items()
+        }
+        assert seg.dice(a, b) == said["monai dice, ignore_empty=False"] == said["torchmetrics f1, zero_division=1"]
+        if which != "both":
+            assert math.isnan(said["monai hd95"])
+            assert math.isnan(seg.hd95(a, b, (1.0, 1.0)))
 
 
 @given(masks_2d, masks_2d)

@@ -43,13 +43,17 @@ if TYPE_CHECKING:
         wilcoxon_signed_rank,
     )
     from .limits_of_agreement import BlandAltman, bland_altman
+    from .logit_interval import auroc_on_logit_scale
     from .margins import (
         equivalence,
         equivalence_of,
         noninferiority,
         noninferiority_of,
     )
+    from .mixed_models import mixed_model
+    from .mixed_results import MixedModel
     from .multilabel import MultilabelAUROC, multilabel_auroc
+    from .multilabel_bootstrap import BootstrapMultilabelAUROC, bootstrap_multilabel_auroc
     from .operating import (
         OperatingPoint,
         sensitivity_at_specificity,
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     )
     from .permutation import permutation_test
     from .proportions import adjust_p, proportion, wilson
+    from .rank_bootstrap import BootstrapRanks, bootstrap_ranks
     from .reliability import icc, krippendorff_alpha
     from .resampling import (
         bootstrap,
@@ -72,6 +77,8 @@ if TYPE_CHECKING:
     from .results import Comparison, Estimate
     from .roc import DeLong, auroc, delong, delong_unpaired
     from .roc_bootstrap import BootstrapAUROC, bootstrap_auroc
+    from .selection import BestOfK, select_best
+    from .two_level import TwoLevelAUROC, two_level_auroc, two_level_mean
 
 _PUBLIC = {
     "agreement": ["cohen_kappa", "fleiss_kappa", "fleiss_test", "pairwise_kappa", "percent_agreement"],
@@ -91,8 +98,12 @@ _PUBLIC = {
         "t_test",
         "wilcoxon_signed_rank",
     ],
+    "logit_interval": ["auroc_on_logit_scale"],
     "margins": ["equivalence", "equivalence_of", "noninferiority", "noninferiority_of"],
+    "mixed_models": ["mixed_model"],
+    "mixed_results": ["MixedModel"],
     "multilabel": ["MultilabelAUROC", "multilabel_auroc"],
+    "multilabel_bootstrap": ["BootstrapMultilabelAUROC", "bootstrap_multilabel_auroc"],
     "operating": [
         "OperatingPoint",
         "sensitivity_at_specificity",
@@ -104,11 +115,14 @@ _PUBLIC = {
     ],
     "permutation": ["permutation_test"],
     "proportions": ["adjust_p", "proportion", "wilson"],
+    "rank_bootstrap": ["BootstrapRanks", "bootstrap_ranks"],
     "reliability": ["icc", "krippendorff_alpha"],
     "resampling": ["bootstrap", "bootstrap_estimate", "bootstrap_p_value", "bootstrap_replicates", "bootstrap_test"],
     "results": ["Comparison", "Estimate"],
     "roc": ["DeLong", "auroc", "delong", "delong_unpaired"],
     "roc_bootstrap": ["BootstrapAUROC", "bootstrap_auroc"],
+    "selection": ["BestOfK", "select_best"],
+    "two_level": ["TwoLevelAUROC", "two_level_auroc", "two_level_mean"],
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

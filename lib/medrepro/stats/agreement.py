@@ -147,7 +147,8 @@ def fleiss_kappa(
     category: column of counts for the kappa of that category (Fleiss, Psychological Bulletin 1971).
     units (n,): clusters.
     Interval: value +- z * SE where kappa need not be 0 (Gwet, Educational and Psychological Measurement 2021,
-    summed over clusters), or bootstrap with n_boot and seed. For the test of kappa = 0 see `fleiss_test`.
+    summed over clusters), or bootstrap with n_boot and seed, which draws how many subjects there are of each kind
+    (see `sums_replicates`). For the test of kappa = 0 see `fleiss_test`.
     nan with a note when all ratings fall into one category.
     Raises ValueError on unequal numbers of raters, negative or fractional counts.
     """
@@ -174,6 +175,7 @@ def fleiss_kappa(
         closed_form="Gwet 2021" if units is None else "Gwet 2021, clustered",
         upper=1.0,
         undefined=ONE_CATEGORY,
+        by_kind=True,
     )
 
 

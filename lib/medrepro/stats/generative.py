@@ -7,7 +7,7 @@ independent: with several images a patient, pass one a patient or one mean a pat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from ._distances import blocks, points, reach
 from ._inputs import FloatArray, check_level, check_resamples, check_seed, real_array
 from .resampling import bootstrap_estimate
 from .results import Estimate
 
 WANG_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli & Bovik 2003, from fine to coarse
 BLOCK = 4_000_000  # numbers in a block of distances or kernel values: 32 MB
-TIE = 1e-12  # relative to the squared norms: distances this close are equal, rounding separated them
 
 
 def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
@@ -114,12 +114,12 @@ def improved_precision_recall(real: ArrayLike, generated: ArrayLike, *, k: int =
     """
     x, y = _features(real, generated, names=("real", "generated"))
     k = _neighbours(k, min(len(x), len(y)), "both sets")
-    x, y = _centred(x, y)
+    (real_points, other_points), _ = points(x, y)
     inside_real, inside_generated = np.zeros(len(y), dtype=bool), np.zeros(len(x), dtype=bool)
-    reach_x, reach_y = _reach(x, k), _reach(y, k)
-    for rows, distance, tie in _distances(x, y):
-        inside_real |= (distance <= reach_x[rows, None] + tie).any(axis=0)
-        inside_generated[rows] = (distance <= reach_y + tie).any(axis=1)
+    reach_x, reach_y = reach(real_points, k), reach(other_points, k)
+    for block in blocks(real_points, other_points):
+        inside_real[block.columns] |= block.at_most(reach_x[block.rows, None]).any(axis=0)
+        inside_generated[block.rows] |= block.at_most(reach_y[None, block.columns]).any(axis=1)
     return PrecisionRecall(float(inside_real.mean()), float(inside_generated.mean()))
 
 
@@ -141,37 +141,14 @@ def density_coverage(real: ArrayLike, generated: ArrayLike, *, k: int = 5) -> De
     """
     x, y = _features(real, generated, names=("real", "generated"))
     k = _neighbours(k, len(x), "real")
-    x, y = _centred(x, y)
-    reach = _reach(x, k)
-    held, covered = 0, 0
-    for rows, distance, tie in _distances(x, y):
-        inside = distance <= reach[rows, None] + tie
+    (real_points, other_points), _ = points(x, y)
+    reach_x = reach(real_points, k)
+    held, covered = 0, np.zeros(len(x), dtype=bool)
+    for block in blocks(real_points, other_points):
+        inside = block.at_most(reach_x[block.rows, None])
         held += int(np.count_nonzero(inside))
-        covered += int(np.count_nonzero(inside.any(axis=1)))
-    return DensityCoverage(held / (k * len(y)), covered / len(x))
-
-
-def _centred(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both sets about one centre: squared distances by inner products lose digits far from the origin."""
-    centre = x.mean(axis=0)
-    return x - centre, y - centre
-
-
-def _distances(x: FloatArray, y: FloatArray) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
-    """Rows of x, their squared distances to all of y (b, m), and the difference that counts as a tie (b, m)."""
-    norm_x, norm_y = np.sum(x * x, axis=1), np.sum(y * y, axis=1)
-    for rows in _blocks(len(x), len(y)):
-        norms = norm_x[rows, None] + norm_y
-        yield rows, norms - 2.0 * (x[rows] @ y.T), TIE * norms
-
-
-def _reach(x: FloatArray, k: int) -> FloatArray:
-    """Squared distance (n,) of each row to its k-th nearest neighbour among the others."""
-    reach = np.empty(len(x))
-    for rows, distance, _ in _distances(x, x):
-        distance[np.arange(len(distance)), np.arange(len(x))[rows]] = math.inf
-        reach[rows] = np.partition(distance, k - 1, axis=1)[:, k - 1]
-    return reach
+        covered[block.rows] |= inside.any(axis=1)
+    return DensityCoverage(held / (k * len(y)), float(covered.mean()))
 
 
 def _blocks(n: int, width: int) -> list[slice]:
@@ -259,7 +236,7 @@ def _features(
 ) -> tuple[FloatArray, FloatArray]:
     checked: list[NDArray[np.float64]] = []
     for name, values in zip(names, (first, second), strict=True):
-        array = real_array(name, values, ndim=(2,)).astype(float)
+        array = real_array(name, values, ndim=(2,)).astype(float, copy=False)
         if len(array) < minimum or array.shape[1] == 0:
             raise ValueError(f"{name} must have shape (n, d) with n >= {minimum} and d >= 1, got shape {array.shape}")
         if not np.isfinite(array).all():

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import ndtri, stdtrit
+from scipy.special import log_ndtr, ndtri, stdtrit
 
 from ._inputs import (
     FloatArray,
@@ -209,7 +209,7 @@ def friedman(values: ArrayLike) -> Comparison:
 
     values (n, k): one row a block; only ranks within a row count, ties take mean ranks. Chi-square approximation with
     k - 1 degrees of freedom. difference holds Kendall's W in [0, 1] without interval; statistic: chi-square.
-    nan with a note when all values of every block are equal. Raises ValueError on nan, n < 2 and k < 3.
+    nan with a note when all values of every block are equal. Raises ValueError on nan, infinite values, n < 2 and k < 3.
     """
     blocks = _blocks(values)
     n, k = blocks.shape
@@ -227,22 +227,35 @@ def friedman(values: ArrayLike) -> Comparison:
 def page_trend(values: ArrayLike) -> Comparison:
     """Page's test that k treatments are ordered as their columns, lowest first (Page, JASA 1963). One-sided.
 
-    values (n, k): one row a block; ties take mean ranks. Exact for small tables, else normal (SciPy's choice).
+    values (n, k): one row a block; ties take mean ranks. Exact for small tables without ties (SciPy's choice), else
+    normal, written out here with the variance of the ranks as they are: SciPy's takes every rank as untied, which with
+    ties makes p too large.
     difference holds the mean rank correlation of a row with the predicted order, in [-1, 1], without interval;
-    statistic: Page's L. nan with a note when all values of every block are equal (the p value is not read then).
-    Raises ValueError on nan, n < 2 and k < 3.
+    statistic: Page's L. nan with a note when all values of every block are equal. Raises ValueError on nan, infinite
+    values, n < 2 and k < 3.
     """
     blocks = _blocks(values)
     n, k = blocks.shape
-    method = "Page's trend test, one-sided, mean rank correlation"
     about: dict[str, Any] = {"level": 0.95, "n": n, "unit": "block"}
+    ranks = stats.rankdata(blocks, axis=1)
+    untied = np.array_equal(np.sort(ranks, axis=1), np.tile(np.arange(1.0, k + 1), (n, 1)))
+    test = stats.page_trend_test(blocks) if untied else None
+    exact = test is not None and test.method == "exact"
+    method = f"Page's trend test, one-sided, {'exact' if exact else 'normal'}, mean rank correlation"
     if np.all(blocks == blocks[:, :1]):
         nothing = _no_effect(math.nan, about, method, "all values of every block are equal: test undefined")
         return _comparison(nothing, math.nan, math.nan, method)
-    test = stats.page_trend_test(blocks)
-    # L rescaled: Spearman's formula for untied ranks, averaged over rows (Page 1963, section 5).
-    correlation = 12 * float(test.statistic) / (n * k * (k * k - 1)) - 3 * (k + 1) / (k - 1)
-    return _comparison(_no_effect(correlation, about, method, NO_INTERVAL), float(test.statistic), test.pvalue, method)
+    order = np.arange(k) - (k - 1) / 2
+    moment = float((ranks @ order).sum())  # L minus its expectation
+    page = moment + n * k * (k + 1) ** 2 / 4
+    # L rescaled: Spearman's formula for untied ranks, averaged over rows.
+    effect = _no_effect(12 * moment / (n * k * (k * k - 1)), about, method, NO_INTERVAL)
+    if test is not None and exact:
+        return _comparison(effect, page, test.pvalue, method)
+    # Permutations within rows: each row adds its rank variance times the spread of the order.
+    variance = float(((ranks - (k + 1) / 2) ** 2).sum()) * float(order @ order) / (k - 1)
+    log_p = float(log_ndtr(-moment / math.sqrt(variance)))
+    return Comparison(effect, page, math.exp(log_p), log_p / math.log(10), method)
 
 
 def correlation(
@@ -253,7 +266,8 @@ def correlation(
     a, b (n,): values. kind: "pearson", "spearman" (mean ranks for ties) or "kendall" (tau-b).
     Interval: Fisher's z with variance 1 / (n - 3), (1 + r^2 / 2) / (n - 3) or 0.437 / (n - 4) (Bonett & Wright,
     Psychometrika 2000), written out here; for small samples and heavy ties prefer `bootstrap`. Pearson's assumes
-    a normal sample. statistic: the coefficient.
+    a normal sample. statistic: the coefficient. p from SciPy: t distribution (Pearson, Spearman), exact for few cases
+    without ties, else normal (Kendall).
     A constant variable gives nan, n <= 3 (Kendall 4) or a coefficient of 1 or -1 no usable interval; see `note`.
     Raises ValueError on nan, infinite values, unequal lengths and other kinds.
     """
@@ -300,6 +314,8 @@ def _no_effect(value: float, about: dict[str, Any], method: str, note: str) -> E
 
 def _blocks(values: ArrayLike) -> FloatArray:
     blocks = real_array("values", values, ndim=(2,)).astype(float)
+    if np.isinf(blocks).any():
+        raise ValueError(f"values must be finite, got {int(np.isinf(blocks).sum())} infinite values")
     if blocks.shape[0] < 2 or blocks.shape[1] < 3:
         raise ValueError(f"values must have shape (n, k) with n >= 2 blocks and k >= 3 treatments, got {blocks.shape}")
     return blocks

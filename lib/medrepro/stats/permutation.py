@@ -44,7 +44,7 @@ def permutation_test(
     All assignments are enumerated when there are no more than n_permutations of them, else that many are drawn and
     p = (1 + number as extreme) / (1 + n_permutations). The test makes no interval: low and high are nan, see `note`;
     statistic of the result is the difference itself.
-    Raises ValueError on nan, on unequal lengths of paired samples and on units in both samples.
+    Raises ValueError on nan and infinite values, on unequal lengths of paired samples and on units in both samples.
     """
     level = check_level(level)
     n_permutations, rng = check_resamples("n_permutations", n_permutations), np.random.default_rng(check_seed(seed))
@@ -140,6 +140,7 @@ def _sample(name: str, values: ArrayLike) -> FloatArray:
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers of shape (n,), got {array.dtype} of shape {array.shape}")
     array = array.astype(float)
-    if np.isnan(array).any():
-        raise ValueError(f"{name} must not hold nan, got {int(np.isnan(array).sum())}")
+    if not np.isfinite(array).all():
+        wrong, what = (np.isnan(array), "nan") if np.isnan(array).any() else (np.isinf(array), "infinite values")
+        raise ValueError(f"{name} must not hold {what}, got {int(wrong.sum())} of {array.size}")
     return array

@@ -8,6 +8,7 @@ more. Batches cut from a shuffled list are not Poisson samples: these epsilons a
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +57,9 @@ def epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: floa
 
     noise_multiplier: standard deviation of the noise over the clipping norm, 0 (epsilon is inf) or >= 0.03.
     sample_rate: probability in [0, 1] that a record is in a batch. steps: number of updates, >= 0. delta in (0, 1).
-    RDP as in `renyi_divergence`, converted by Canonne, Kamath & Steinke 2020 (proposition 12). PRV: Gopi, Lee &
-    Wutschitz 2021 as in Opacus, where Opacus is installed. GDP: Bu et al. 2020, mu = q sqrt(T (exp(1 / s^2) - 1)), and
-    sqrt(T) / s at q = 1 (Dong, Roth & Su 2022), where it is exact and stands for the PRV bound too.
+    RDP as in `renyi_divergence`, converted by Canonne, Kamath & Steinke 2020 (arXiv 2004.00010v4, proposition 12). PRV:
+    Gopi, Lee & Wutschitz 2021 as in Opacus, where Opacus is installed. GDP: Bu et al. 2020, mu = q sqrt(T (exp(1 / s^2)
+    - 1)), and sqrt(T) / s at q = 1 (Dong, Roth & Su 2022), where it is exact and stands for the PRV bound too.
     Raises ValueError on other numbers.
     """
     noise, rate, count = _mechanism(noise_multiplier, sample_rate, steps)
@@ -79,9 +80,9 @@ def epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: floa
 def renyi_divergence(order: float, noise_multiplier: float, sample_rate: float) -> float:
     """Renyi divergence of one step of the sampled Gaussian mechanism at one order > 1, in nats.
 
-    log(A) / (order - 1) with A = E[((1 - q) + q exp((2 z - 1) / (2 s^2)))^order], z ~ N(0, s^2) (Mironov, Talwar &
-    Zhang 2019, equation 3, the larger of both directions). Whole orders: the binomial sum (section 3.3). Others: the
-    trapezoidal rule, which for this smooth integrand over the whole line is exact to rounding.
+    log(A) / (order - 1) with A = E[((1 - q) + q exp((2 z - 1) / (2 s^2)))^order], z ~ N(0, s^2): A_alpha of Mironov,
+    Talwar & Zhang 2019 (arXiv 1908.10530), the larger of both directions. Whole orders: their binomial sum (section
+    3.3). Others: the trapezoidal rule, which for this smooth integrand over the whole line is exact to rounding.
     inf without noise, 0 at rate 0, order / (2 s^2) at rate 1. Raises ValueError on other numbers.
     """
     noise, rate, _ = _mechanism(noise_multiplier, sample_rate, 1)
@@ -123,9 +124,10 @@ def _from_renyi(divergence: FloatArray, orders: FloatArray, delta: float) -> tup
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """epsilon at `delta` of a mechanism that is mu-Gaussian differentially private (Dong, Roth & Su 2022, cor. 2.13).
+    """epsilon at `delta` of a mechanism that is mu-Gaussian differentially private.
 
-    The root of Phi(-e / mu + mu / 2) - exp(e) Phi(-e / mu - mu / 2) = delta, 0 where already e = 0 stays below delta.
+    The root of Phi(-e / mu + mu / 2) - exp(e) Phi(-e / mu - mu / 2) = delta, 0 where already e = 0 stays below delta
+    (the dual of mu-GDP, Dong, Roth & Su 2022).
     For the Gaussian mechanism mu is sensitivity over standard deviation and epsilon is exact (Balle & Wang 2018).
     Raises ValueError unless mu is finite and >= 0 and 0 < delta < 1.
     """
@@ -169,7 +171,10 @@ def _prv(noise: float, rate: float, steps: int, delta: float, rdp: float) -> tup
     accountant = PRVAccountant()
     accountant.history = [(noise, rate, steps)]
     try:
-        found = float(accountant.get_epsilon(delta, eps_error=PRV_ERROR, delta_error=delta / 1000))
+        with warnings.catch_warnings():
+            # Opacus warns of the orders by which it finds a range for the loss; `rdp` has its own note on orders.
+            warnings.simplefilter("ignore")
+            found = float(accountant.get_epsilon(delta, eps_error=PRV_ERROR, delta_error=delta / 1000))
     except (ArithmeticError, MemoryError, RuntimeError, ValueError) as problem:
         return math.nan, f"PRV: Opacus could not compose these steps ({problem or type(problem).__name__})"
     return (found, "") if math.isfinite(found) else (math.nan, "PRV: Opacus gave no finite epsilon")

@@ -12,8 +12,7 @@ from ._inputs import Clusters, FloatArray, binary_labels, check_level, make_clus
 from .results import Estimate
 from .sums import linearised_variance
 
-ADJUSTMENTS = {"bonferroni": "bonferroni", "sidak": "sidak", "holm": "holm", "hommel": "hommel"}
-ADJUSTMENTS |= {"hochberg": "simes-hochberg", "fdr_bh": "fdr_bh", "fdr_by": "fdr_by"}
+ADJUSTMENTS = ("bonferroni", "sidak", "holm", "hommel", "hochberg", "fdr_bh", "fdr_by")
 
 
 def wilson(count: int, n: int, *, level: float = 0.95) -> Estimate:
@@ -76,19 +75,41 @@ def wilson_bounds(value: float, n: float, level: float) -> tuple[float, float]:
 def adjust_p(p: ArrayLike, method: str = "holm") -> FloatArray:
     """p values (m,) adjusted for the number of them; nan stays nan and is not counted.
 
-    method: "bonferroni", "sidak", "holm", "hommel", "hochberg" (family-wise), "fdr_bh", "fdr_by" (false discovery
-    rate). Computed by statsmodels.
+    method: "bonferroni", "sidak", "holm" (1979), "hommel" (1988), "hochberg" (1988), which bound the chance of any
+    false rejection; "fdr_bh" (Benjamini & Hochberg 1995), "fdr_by" (Benjamini & Yekutieli 2001), which bound the false
+    discovery rate. Hommel's from statsmodels; the others are written out, because statsmodels empties the garbage
+    collector with every call of Holm's, which takes a thousand times longer than the adjustment.
     Raises ValueError on values outside [0, 1] and on other methods.
     """
-    from statsmodels.stats.multitest import multipletests  # slow to import, and needed nowhere else in this package
-
     values = np.asarray(p, dtype=float)
     if values.ndim != 1 or not np.all(np.isnan(values) | ((values >= 0) & (values <= 1))):
         raise ValueError(f"p must have shape (m,) with values in [0, 1] or nan, got {p!r}")
     if method not in ADJUSTMENTS:
         raise ValueError(f"method must be one of {', '.join(ADJUSTMENTS)}, got {method!r}")
     adjusted = values.copy()
-    known = ~np.isnan(values)
-    if known.any():
-        adjusted[known] = multipletests(values[known], method=ADJUSTMENTS[method])[1]
+    known = np.flatnonzero(~np.isnan(values))
+    if known.size:
+        order = known[np.argsort(values[known])]
+        adjusted[order] = np.minimum(_adjusted(values[order], method), 1.0)
     return adjusted
+
+
+def _adjusted(p: FloatArray, method: str) -> FloatArray:
+    """Adjusted values of p (m,), ascending."""
+    m = p.size
+    left = np.arange(m, 0, -1.0)  # hypotheses that are left at each step
+    if method == "bonferroni":
+        return m * p
+    if method == "sidak":
+        return np.asarray(-np.expm1(m * np.log1p(-np.minimum(p, 1 - 1e-16))))
+    if method == "holm":
+        return np.maximum.accumulate(left * p)
+    if method == "hommel":
+        from statsmodels.stats.multitest import multipletests  # slow to import, and needed nowhere else here
+
+        return np.asarray(multipletests(p, method="hommel")[1], dtype=float)
+    # Step-up methods: the smallest factor times p among this and all larger p values.
+    factor = left if method == "hochberg" else m / np.arange(1.0, m + 1)
+    if method == "fdr_by":
+        factor = factor * (1 / np.arange(1.0, m + 1)).sum()
+    return np.minimum.accumulate((factor * p)[::-1])[::-1]

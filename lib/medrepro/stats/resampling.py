@@ -1,7 +1,8 @@
 """Bootstrap of any statistic, and a fast one for when the statistic is a function of sums over clusters.
 
 All functions draw the same resamples for equal seed, units and strata, whatever they compute from them: results of
-separate calls are paired, and the pieces in which the work is done change nothing but rounding.
+separate calls are paired, and the pieces in which the work is done change nothing but rounding. The one exception is
+`by_kind`, which draws other resamples of the same distribution.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from ._inputs import (
@@ -32,6 +33,8 @@ Method = Literal["percentile", "basic", "normal", "bca"]
 Rule = Literal["centred", "share"]
 METHODS = ("percentile", "basic", "normal", "bca")
 RULES = ("centred", "share")
+MANY_KINDS = 10  # drawing one number for a kind takes about as long as drawing ten clusters
+DRAWN_AT_ONCE = 2**17  # cluster numbers, which then stay in the cache
 MOST_UNDEFINED = 0.1  # above this share of undefined resamples the rest is too selected a sample to make an interval
 
 
@@ -107,13 +110,15 @@ def bootstrap_sums(
     level: float = 0.95,
     seed: int,
     note: str = "",
+    by_kind: bool = False,
 ) -> Estimate:
     """Bootstrap of a statistic that depends on the data through sums over clusters only.
 
     sums (G, p): what each cluster adds to the p totals. formula: maps totals (..., p) to values (...), nan where
     undefined. A resample is a vector of counts times `sums`, so that 1000 resamples cost one matrix product.
+    by_kind: as in `sums_replicates`.
     """
-    replicates = sums_replicates(sums, formula, clusters, n_boot=n_boot, seed=seed)
+    replicates = sums_replicates(sums, formula, clusters, n_boot=n_boot, seed=seed, by_kind=by_kind)
     total = sums.sum(axis=0)
     acceleration = bca_acceleration(formula(total - sums), clusters) if method == "bca" else math.nan
     return bootstrap_estimate(
@@ -129,19 +134,68 @@ def bootstrap_sums(
 
 
 def sums_replicates(
-    sums: FloatArray, formula: Callable[[FloatArray], FloatArray], clusters: Clusters, *, n_boot: int, seed: int
+    sums: FloatArray,
+    formula: Callable[[FloatArray], FloatArray],
+    clusters: Clusters,
+    *,
+    n_boot: int,
+    seed: int,
+    by_kind: bool = False,
 ) -> FloatArray:
-    """The values (n_boot,) behind `bootstrap_sums`."""
+    """The values (n_boot,) behind `bootstrap_sums`.
+
+    by_kind: clusters with equal sums cannot be told apart by the statistic. Where there is one stratum and there are
+    few kinds of them, only the number of clusters of each kind is drawn (multinomial): the same distribution of
+    resamples at the cost of the kinds instead of the clusters, but not the resamples that other functions draw.
+    """
+    kinds = _kinds(sums) if by_kind and len(clusters.strata) == 1 else None
+    if kinds is not None:
+        different, how_many = kinds
+        n_boot, rng = check_resamples("n_boot", n_boot), np.random.default_rng(check_seed(seed))
+        drawn = rng.multinomial(len(sums), how_many / len(sums), size=n_boot)
+        return np.asarray(formula(drawn @ different))
     parts = [formula(counts @ sums) for counts in count_chunks(clusters, n_boot, seed, width=sum(sums.shape))]
     return np.concatenate(parts)
 
 
-def count_chunks(clusters: Clusters, n_boot: int, seed: int, width: int) -> Iterator[FloatArray]:
+def _kinds(sums: FloatArray) -> tuple[FloatArray, IntArray] | None:
+    """Distinct rows (m, p) of sums (G, p) and how often each occurs; None unless m is well below G."""
+    # Rows are told apart by one number, for sorting rows is slow; the comparison proves that it missed no difference.
+    key = (sums * np.sqrt(np.arange(2.0, 2.0 + sums.shape[1]))).sum(axis=1)
+    _, first, kind, how_many = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+    different = sums[first]
+    if MANY_KINDS * len(different) > len(sums) or not np.array_equal(different[kind], sums):
+        return None
+    return different, how_many
+
+
+def count_chunks(
+    clusters: Clusters, n_boot: int, seed: int, width: int, dtype: DTypeLike = np.float64
+) -> Iterator[NDArray[Any]]:
     """Resamples as counts per cluster, in pieces (b, G) that keep b * width near 2 million numbers."""
     n_boot, rng = check_resamples("n_boot", n_boot), np.random.default_rng(check_seed(seed))
     step = max(1, 2_000_000 // max(width, 1))
     for start in range(0, n_boot, step):
-        yield clusters.draw_counts(rng, min(step, n_boot - start))
+        yield _draw_counts(clusters, rng, min(step, n_boot - start), dtype)
+
+
+def _draw_counts(clusters: Clusters, rng: np.random.Generator, n_boot: int, dtype: DTypeLike) -> NDArray[Any]:
+    """How often each cluster is drawn, (n_boot, G): the resamples of `Clusters.draw` called n_boot times."""
+    size, few = clusters.count, max(1, DRAWN_AT_ONCE // clusters.count)
+    if len(clusters.strata) == 1 and n_boot <= few:
+        # One long draw gives the numbers of many short ones; resample b counts in the places b * size and after.
+        drawn = rng.integers(0, size, size=(n_boot, size))
+        drawn += size * np.arange(n_boot)[:, None]
+        return np.bincount(drawn.ravel(), minlength=n_boot * size).reshape(n_boot, size).astype(dtype, copy=False)
+    counts = np.empty((n_boot, size), dtype=dtype)
+    if len(clusters.strata) == 1:
+        for start in range(0, n_boot, few):
+            part = counts[start : start + few]
+            part[:] = _draw_counts(clusters, rng, len(part), dtype)
+    else:
+        for row in counts:
+            row[:] = np.bincount(clusters.draw(rng), minlength=size)
+    return counts
 
 
 def bootstrap_estimate(

@@ -22,6 +22,9 @@ from .resampling import (
 from .results import Comparison, Estimate
 from .roc import SAME_RANKING, check_index, paired_scores, placements
 
+CACHED = 2**16  # numbers an array may hold to stay in the cache together with a few others
+PIECES = 16  # pieces of resamples are this much smaller than memory would allow, for the same reason
+
 
 def bootstrap_auroc(
     y_true: ArrayLike,
@@ -51,11 +54,11 @@ def bootstrap_auroc(
     clusters = make_clusters(positive.size, units, strata)
     curves = [_WeightedAUC(positive, score) for score in stacked]
     chunks = []
-    for counts in count_chunks(clusters, n_boot, seed, width=positive.size):
-        weights = counts[:, clusters.codes]
+    for counts in count_chunks(clusters, n_boot, seed, width=PIECES * positive.size, dtype=np.int64):
+        weights = counts if units is None else counts[:, clusters.codes]
         chunks.append(np.stack([curve(weights) for curve in curves], axis=1))
     replicates = np.concatenate(chunks)
-    once = np.ones((1, positive.size))
+    once = np.ones((1, positive.size), dtype=np.int64)
     aucs = np.array([curve(once)[0] for curve in curves])
     defined = replicates[~np.isnan(replicates).any(axis=1)]
     one_model = len(curves) == 1
@@ -146,20 +149,42 @@ class _WeightedAUC:
     def __init__(self, positive: BoolArray, score: NDArray[Any]) -> None:
         self.positives = np.flatnonzero(positive)
         negatives = np.flatnonzero(~positive)
-        self.negatives = negatives[np.argsort(score[negatives], kind="stable")]
+        self.negatives = negatives[np.argsort(score[negatives])]
         ranked = score[self.negatives]
         self.below = np.searchsorted(ranked, score[self.positives], side="left")
         self.not_above = np.searchsorted(ranked, score[self.positives], side="right")
+        self.tied = not np.array_equal(self.below, self.not_above)
 
-    def __call__(self, weights: FloatArray) -> FloatArray:
-        """weights (B, n) to AUCs (B,); nan where a class has no weight."""
-        w_pos = weights[:, self.positives]
-        cumulative = np.zeros((len(weights), self.negatives.size + 1))
-        np.cumsum(weights[:, self.negatives], axis=1, out=cumulative[:, 1:])
-        pairs = np.einsum("bp,bp->b", w_pos, cumulative[:, self.below])
-        pairs += np.einsum("bp,bp->b", w_pos, cumulative[:, self.not_above])
-        total = w_pos.sum(axis=1) * cumulative[:, -1]
-        return np.divide(pairs, 2.0 * total, out=np.full(len(weights), np.nan), where=total > 0)
+    def __call__(self, weights: NDArray[Any]) -> FloatArray:
+        """weights (B, n), whole numbers, to AUCs (B,); nan where a class has no weight.
+
+        Sums are integers: a running sum of them is several times faster than one of floats, and it is exact.
+        """
+        size, n = weights.shape
+        step = min(size, max(1, CACHED // n))
+        pairs, total = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        # Working memory for a few resamples, used again and again: it stays in the cache.
+        w_pos, reached = np.empty((2, step, self.positives.size), dtype=np.int64)
+        w_neg = np.empty((step, self.negatives.size), dtype=np.int64)
+        up_to = np.zeros((step, self.negatives.size + 1), dtype=np.int64)
+        for start in range(0, size, step):
+            part = slice(start, start + step)
+            counts = weights[part].astype(np.int64, copy=False)
+            if len(counts) < step:
+                w_pos, reached, w_neg, up_to = (a[: len(counts)] for a in (w_pos, reached, w_neg, up_to))
+            # mode="clip" (nothing lies outside) lets NumPy write into the array at once.
+            counts.take(self.positives, axis=1, out=w_pos, mode="clip")
+            counts.take(self.negatives, axis=1, out=w_neg, mode="clip")
+            w_neg.cumsum(axis=1, out=up_to[:, 1:])
+            up_to.take(self.below, axis=1, out=reached, mode="clip")
+            np.einsum("bp,bp->b", w_pos, reached, out=pairs[part])
+            if self.tied:
+                up_to.take(self.not_above, axis=1, out=reached, mode="clip")
+                pairs[part] += np.einsum("bp,bp->b", w_pos, reached)
+            np.multiply(w_pos.sum(axis=1), up_to[:, -1], out=total[part])
+        if self.tied:
+            total *= 2
+        return np.divide(pairs, total, out=np.full(size, np.nan), where=total > 0)
 
 
 def _jackknife(positive: BoolArray, scores: NDArray[Any], clusters: Clusters) -> FloatArray:

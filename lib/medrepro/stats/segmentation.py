@@ -81,8 +81,9 @@ def surface_distances(mask_a: ArrayLike, mask_b: ArrayLike, spacing: Sequence[fl
 
 def _nearest(points: FloatArray, others: FloatArray) -> FloatArray:
     # Voxels share coordinates in masses; splitting at the middle of a box copes with that, splitting at the median
-    # does not.
-    return np.asarray(KDTree(others, balanced_tree=False).query(points)[0])
+    # does not. Leaves of 32 and boxes left unshrunk are the fastest for a few ten thousand voxels.
+    tree = KDTree(others, leafsize=32, compact_nodes=False, balanced_tree=False)
+    return np.asarray(tree.query(points)[0])
 
 
 def _surfaces(a: BoolArray, b: BoolArray) -> tuple[FloatArray, FloatArray]:

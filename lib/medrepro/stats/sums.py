@@ -62,11 +62,12 @@ def estimate_from_sums(
     upper: float = math.inf,
     note: str = "",
     undefined: str = "undefined on these data",
+    by_kind: bool = False,
 ) -> Estimate:
     """formula(totals of sums (G, p)) with its interval: bootstrap when n_boot is given, else value +- z * SE.
 
     closed_form names the method of the closed interval, upper is the largest possible value (bounds are cut there),
-    undefined is the note for a value of nan.
+    undefined is the note for a value of nan, by_kind as in `sums_replicates`.
     Raises ValueError when n_boot is given without a seed.
     """
     level = check_level(level)
@@ -81,6 +82,7 @@ def estimate_from_sums(
             level=level,
             seed=check_seed(seed),
             note=join_notes(note, undefined if math.isnan(value) else ""),
+            by_kind=by_kind,
         )
     low = high = math.nan
     if math.isnan(value):

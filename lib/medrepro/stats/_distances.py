@@ -1,0 +1,162 @@
+"""Which distances between sets of features are at most some bound: exact answers, mostly from single precision.
+
+Squared distances of two blocks of rows come out of one matrix product in single precision, which runs at twice the
+speed of double precision. Its rounding error has a proven bound (Higham, Accuracy and Stability of Numerical
+Algorithms, 2002, section 3.1, for any order of summation), and only comparisons closer than that are decided anew in
+double precision. No matrix of distances larger than BLOCK x BLOCK is held.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._inputs import BoolArray, FloatArray, IntArray
+
+BLOCK = 512  # rows and columns of a block of distances: 1 MB in single precision
+TIE = 1e-12  # relative to the squared norms: distances this close are equal, rounding separated them
+CLOSE = 0.02  # with a larger share of undecided comparisons a block is cheaper in double precision as a whole
+
+
+class Points:
+    """Rows (n, d) with their squared norms, and as (x, 1, |x|^2) in single precision."""
+
+    def __init__(self, rows: FloatArray) -> None:
+        self.rows = rows
+        self.norms = np.einsum("ij,ij->i", rows, rows)
+        self.single = np.ones((len(rows), rows.shape[1] + 2), dtype=np.float32)
+        self.single[:, :-2] = rows
+        self.single[:, -1] = self.norms
+
+    def left(self, rows: slice) -> NDArray[np.float32]:
+        """(-2 x, |x|^2, 1), whose product with (y, 1, |y|^2) is the squared distance."""
+        part = self.single[rows]
+        return np.concatenate([-2 * part[:, :-2], part[:, -1:], part[:, -2:-1]], axis=1)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Squared distances (b, c) of rows of x to rows of y in single precision; no entry is off by more than `error`."""
+
+    x: Points
+    y: Points
+    rows: slice
+    columns: slice
+    distance: NDArray[np.float32]
+    error: float
+
+    def turned(self) -> Block:
+        """The same distances, of y to x."""
+        return Block(self.y, self.x, self.columns, self.rows, np.ascontiguousarray(self.distance.T), self.error)
+
+    def exact(self) -> tuple[FloatArray, FloatArray]:
+        """The whole block (b, c) in double precision, and the difference that counts as a tie."""
+        norms = self.x.norms[self.rows, None] + self.y.norms[self.columns]
+        return norms - 2.0 * (self.x.rows[self.rows] @ self.y.rows[self.columns].T), TIE * norms
+
+    def at_most(self, bound: FloatArray) -> BoolArray:
+        """Where the distance is at most the bound, (b, 1) or (1, c), equal ones included."""
+        margin = self.error + 2.0**-23 * np.abs(bound)  # the bounds are rounded to single precision too
+        inside: BoolArray = self.distance <= (bound - margin).astype(np.float32)
+        undecided = np.flatnonzero(inside != (self.distance <= (bound + margin).astype(np.float32)))
+        if undecided.size > CLOSE * inside.size:
+            distance, tie = self.exact()
+            return np.asarray(distance <= bound + tie)
+        i, j = np.divmod(undecided, inside.shape[1])
+        distance, tie = squared_distances(self.x, self.y, i + self.rows.start, j + self.columns.start)
+        inside[i, j] = distance <= np.broadcast_to(bound, inside.shape)[i, j] + tie
+        return inside
+
+
+def squared_distances(x: Points, y: Points, i: IntArray, j: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Squared distances (p,) of rows i of x to rows j of y in double precision, and what counts as a tie."""
+    products = np.empty(len(i))
+    step = max(1, BLOCK * BLOCK // x.rows.shape[1])
+    for start in range(0, len(i), step):
+        part = slice(start, start + step)
+        products[part] = np.einsum("pd,pd->p", x.rows[i[part]], y.rows[j[part]])
+    norms = x.norms[i] + y.norms[j]
+    return norms - 2.0 * products, TIE * norms
+
+
+def points(*sets: FloatArray) -> tuple[list[Points], int]:
+    """Sets of rows (n, d) about one centre, scaled to norms of at most 1: times 2^-exponent, which changes no digit.
+
+    Inner products lose digits far from the origin, and single precision has a smaller range. Returns the exponent too.
+    """
+    centre = sets[0].mean(axis=0)
+    centred = [rows - centre for rows in sets]
+    largest = max(max(float(rows.max()), -float(rows.min())) for rows in centred)
+    exponent = max(math.frexp(largest)[1] + math.ceil(math.log2(centre.size) / 2), -1000)
+    for rows in centred:
+        rows *= 2.0**-exponent
+    return [Points(rows) for rows in centred], exponent
+
+
+def blocks(x: Points, y: Points) -> Iterator[Block]:
+    """All distances of x to y, block by block; of x to itself the blocks on and above the diagonal only.
+
+    Blocks lie in the same memory: use one up before asking for the next.
+    """
+    memory = np.empty(BLOCK * BLOCK, dtype=np.float32)
+    terms = x.single.shape[1] + 6  # products to add, and roundings on the way into single precision
+    gamma = terms * 2.0**-24 / (1.0 - terms * 2.0**-24)
+    for start_x in range(0, len(x), BLOCK):
+        rows = slice(start_x, min(start_x + BLOCK, len(x)))
+        left = x.left(rows)
+        for start_y in range(start_x if x is y else 0, len(y), BLOCK):
+            columns = slice(start_y, min(start_y + BLOCK, len(y)))
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            distance = memory[: shape[0] * shape[1]].reshape(shape)
+            np.matmul(left, y.single[columns].T, out=distance)
+            # |x|^2 + |y|^2 + 2 |x.y| is at most twice this; the last term stands for numbers too small to hold.
+            largest = float(x.norms[rows].max() + y.norms[columns].max())
+            yield Block(x, y, rows, columns, distance, (2.0 * gamma + TIE) * largest + 1e-34)
+
+
+def reach(x: Points, k: int) -> FloatArray:
+    """Squared distance (n,) of each row to its k-th nearest neighbour among the others, in double precision."""
+    near = np.full(len(x), math.inf)  # the k-th smallest distance is not above
+    pairs: list[tuple[IntArray, IntArray, FloatArray]] = []
+    for block in blocks(x, x):
+        if block.rows == block.columns:
+            np.fill_diagonal(block.distance, math.inf)
+            pairs.append(_candidates(block, k, near))
+        else:
+            pairs.append(_candidates(block, k, near))
+            pairs.append(_candidates(block.turned(), k, near))
+    i, j, least = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    possible = least <= near[i]
+    i, j = i[possible], j[possible]
+    distance, _ = squared_distances(x, x, i, j)
+    order = np.lexsort((distance, i))
+    first = np.searchsorted(i[order], np.arange(len(x)))
+    return np.asarray(distance[order][first + k - 1])
+
+
+def _candidates(block: Block, k: int, near: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Pairs i, j that may be among the k nearest of i, with the least their distance can be; lowers `near`."""
+    distance, rows, width = block.distance, block.rows, block.distance.shape[1]
+    if width > k:
+        kth = np.partition(distance, k - 1, axis=1)[:, k - 1].astype(float)
+        np.minimum(near[rows], kth + block.error, out=near[rows])
+    limit = np.nextafter((near[rows] + block.error).astype(np.float32), np.float32(math.inf))
+    places = np.flatnonzero((distance <= limit[:, None]) & (distance < math.inf))
+    if places.size > CLOSE * distance.size and width > 2 * k:
+        # Too many are as near as rounding can tell (copies): of exact distances k a row are enough.
+        exact, _ = block.exact()
+        exact[~np.isfinite(distance)] = math.inf
+        i, j = np.repeat(np.arange(len(exact)), k), np.argpartition(exact, k - 1, axis=1)[:, :k].ravel()
+        least = exact[i, j]
+        i, j, least = i[least < math.inf], j[least < math.inf], least[least < math.inf]
+    else:
+        i, j = np.divmod(places, width)
+        least = distance[i, j].astype(float) - block.error
+    return i + rows.start, j + block.columns.start, least
