@@ -5,6 +5,7 @@ Writes agreement.json beside this file; the ratings are stored with the results.
 """
 
 import json
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,7 +38,11 @@ def coefficients(ratings):
     return found
 
 
-out = {"versions": {p: version(p) for p in ("irrCAC", "krippendorff", "pingouin", "statsmodels", "numpy")}}
+out = {
+    "made_by": "tests/reference/agreement.py",
+    "date": date.today().isoformat(),
+    "versions": {p: version(p) for p in ("irrCAC", "krippendorff", "pingouin", "statsmodels", "numpy")},
+}
 for name, ratings in (("four raters", FOUR_RATERS), ("complete", COMPLETE.tolist()), ("two raters", TWO.tolist())):
     array = np.array(ratings, dtype=float)
     rated_twice = array[(~np.isnan(array)).sum(axis=1) >= 2]

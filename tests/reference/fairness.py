@@ -5,6 +5,7 @@ Writes fairness.json beside this file; the cases are stored with the results.
 """
 
 import json
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +33,8 @@ metrics = {"selection": selection_rate, "sensitivity": true_positive_rate, "fals
 frame = MetricFrame(metrics=metrics, y_true=y, y_pred=calls, sensitive_features=groups)
 areas = [MetricFrame(metrics=roc_auc_score, y_true=y, y_pred=s, sensitive_features=groups) for s in (before, after)]
 out = {
+    "made_by": "tests/reference/fairness.py",
+    "date": date.today().isoformat(),
     "versions": {p: version(p) for p in ("fairlearn", "scikit-learn", "dp-accounting", "numpy")},
     "cases": {"groups": groups.tolist(), "y": y.tolist(), "before": before.tolist(), "after": after.tolist()},
     "by group": {name: frame.by_group[name].to_dict() for name in metrics},

@@ -8,6 +8,7 @@ patients, and draws its noise in the order that the page states.
 
 import json
 import sys
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -63,7 +64,11 @@ def private(y, noise, seed=0, steps=300, rate=0.05):
     return w
 
 
-out = {"versions": {p: version(p) for p in ("fairlearn", "scikit-learn", "dp-accounting", "numpy", "pandas")}}
+out = {
+    "made_by": "tests/reference/fairness_page.py",
+    "date": date.today().isoformat(),
+    "versions": {p: version(p) for p in ("fairlearn", "scikit-learn", "dp-accounting", "numpy", "pandas")},
+}
 out["films"] = {name: int(mask.sum()) for name, mask in (("train", train), ("tune", tune), ("test", test))}
 for finding in SHOWN:
     y, target = now[finding][test].to_numpy(), now[finding][train].to_numpy()

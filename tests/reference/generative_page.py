@@ -110,5 +110,6 @@ out = {
     "judged": judged,
     "trap": trap,
     "smallest of k": smallest,
+    "spread of equal checkpoints": float(checkpoints.std()),
 }
 Path(__file__).with_suffix(".json").write_text(json.dumps(out, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

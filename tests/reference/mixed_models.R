@@ -156,11 +156,12 @@ page <- list(
                 tukey = joint(visits, "tukey"), fdr_bh = joint(visits, "BH"), poisson = joint(visits_poisson, "none"))
 )
 
-version <- function(p) paste(p, packageVersion(p))
+versions <- lapply(c(lme4 = "lme4", lmerTest = "lmerTest", glmmTMB = "glmmTMB", emmeans = "emmeans"),
+                   function(p) as.character(packageVersion(p)))
 write_json(
   list(
-    made = list(by = c(R.version.string, sapply(c("lme4", "lmerTest", "glmmTMB", "emmeans"), version)),
-                on = as.character(Sys.Date())),
+    made_by = "tests/reference/mixed_models.R", date = as.character(Sys.Date()),
+    versions = c(list(R = R.version.string), versions),
     data = lapply(d, function(x) if (is.factor(x)) as.character(x) else x), fits = fits, page = page
   ),
   "mixed_models.json", digits = 10, auto_unbox = TRUE, na = "null"

@@ -4,6 +4,7 @@ Run in an environment with opacus, mpmath and scipy: python privacy.py      (wri
 """
 
 import json
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +29,13 @@ def divergence(order, noise, rate):
     return float(mp.log(mp.quad(integrand, ends)) / (order - 1))
 
 
-out = {"versions": {p: version(p) for p in ("opacus", "mpmath")}, "runs": [], "divergence": []}
+out = {
+    "made_by": "tests/reference/privacy.py",
+    "date": date.today().isoformat(),
+    "versions": {p: version(p) for p in ("opacus", "mpmath")},
+    "runs": [],
+    "divergence": [],
+}
 for noise, rate, steps, delta in RUNS:
     accountant = PRVAccountant()
     accountant.history = [(noise, rate, steps)]

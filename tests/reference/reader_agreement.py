@@ -9,6 +9,7 @@ from a bootstrap that copies the rows of drawn patients.
 import json
 import sqlite3
 import sys
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -98,7 +99,11 @@ def patient_interval(statistic, owner, n_boot=1000, seed=1):
 
 four, out = (
     size == 4,
-    {"versions": {p: version(p) for p in ("krippendorff", "pingouin", "scikit-learn", "statsmodels")}},
+    {
+        "made_by": "tests/reference/reader_agreement.py",
+        "date": date.today().isoformat(),
+        "versions": {p: version(p) for p in ("krippendorff", "pingouin", "scikit-learn", "statsmodels")},
+    },
 )
 out["nodules by readers"] = {str(k): int((size == k).sum()) for k in (1, 2, 3, 4)}
 for name in RATINGS:

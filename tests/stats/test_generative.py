@@ -143,6 +143,26 @@ def test_kernel_distance_is_unbiased_and_its_interval_covers():
     assert covered >= 125  # a true coverage of 0.90 would miss this about once in 400 runs
 
 
+def test_blocks_of_one_size_give_the_mean_and_spread_of_their_own_distances():
+    a, b = features(4, 47, 60)
+    rng = np.random.default_rng(3)
+    rows_a, rows_b = rng.permutation(47)[:40].reshape(4, 10), rng.permutation(60)[:40].reshape(4, 10)
+    values = [unbiased_mmd(a[i], b[j]) for i, j in zip(rows_a, rows_b, strict=True)]
+    found = gen.kernel_distance_of_blocks(a, b, block=10, seed=3)
+    half = 3.182446305284263 * np.std(values, ddof=1) / 2  # t with 3 degrees of freedom, from R's qt(0.975, 3)
+    assert (found.value, found.high - found.value) == pytest.approx((np.mean(values), half), rel=1e-9)
+    assert (found.n, found.unit, found.note) == (4, "block", "blocks of 10 images of each set")
+
+
+def test_distance_of_blocks_is_unbiased_and_its_interval_covers_where_nothing_differs():
+    rng = np.random.default_rng(1)
+    found = [gen.kernel_distance_of_blocks(*rng.normal(size=(2, 120, 3)), block=12, seed=s) for s in range(200)]
+    values = np.array([e.value for e in found])
+    assert abs(values.mean()) < 4 * values.std() / math.sqrt(200)
+    # 190 expected with a standard deviation of 3
+    assert sum(e.low <= 0 <= e.high for e in found) >= 178
+
+
 # ---------------------------------------------------------------- manifolds
 
 
@@ -305,6 +325,8 @@ def test_bad_features_are_named(measure, bad, message):
         (lambda x: gen.density_coverage(x, x, k=1.5), "k must be a whole number"),
         (lambda x: gen.kernel_inception_distance(x, x, n_subsets=1, seed=0), "n_subsets must be a whole number >= 2"),
         (lambda x: gen.kernel_inception_distance(x, x, seed=-1), "seed must be a whole number"),
+        (lambda x: gen.kernel_distance_of_blocks(x, x, block=5, seed=0), r"block must be at most half .* \(9\), got 5"),
+        (lambda x: gen.kernel_distance_of_blocks(x, x, block=1, seed=0), "block must be a whole number >= 2"),
         (lambda x: gen.kernel_inception_distance(x, x, level=95, seed=1), "level must be between"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Classical tests: R, statsmodels, enumeration, undefined cases."""
+"""Classical tests, of two samples and of blocks: R, statsmodels, enumeration, undefined cases."""
 
 import json
 import math

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         pairwise_kappa,
         percent_agreement,
     )
+    from .block_tests import friedman, page_trend
     from .calibration import (
         Recalibration,
         brier_score,
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
     from .hypothesis_tests import (
         correlation,
         fisher,
-        friedman,
         mann_whitney,
         mcnemar,
-        page_trend,
         t_test,
         wilcoxon_signed_rank,
     )
@@ -82,22 +81,14 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "agreement": ["cohen_kappa", "fleiss_kappa", "fleiss_test", "pairwise_kappa", "percent_agreement"],
+    "block_tests": ["friedman", "page_trend"],
     "limits_of_agreement": ["BlandAltman", "bland_altman"],
     "calibration": ["Recalibration", "brier_score", "expected_calibration_error", "recalibrate"],
     "categories": ["category_counts"],
     "curves": ["average_precision", "partial_auroc"],
     "effect_sizes": ["cliffs_delta", "cohen_d", "odds_ratio", "rank_biserial", "risk_difference", "risk_ratio"],
     "gwet": ["gwet_ac1"],
-    "hypothesis_tests": [
-        "correlation",
-        "fisher",
-        "friedman",
-        "mann_whitney",
-        "mcnemar",
-        "page_trend",
-        "t_test",
-        "wilcoxon_signed_rank",
-    ],
+    "hypothesis_tests": ["correlation", "fisher", "mann_whitney", "mcnemar", "t_test", "wilcoxon_signed_rank"],
     "logit_interval": ["auroc_on_logit_scale"],
     "margins": ["equivalence", "equivalence_of", "noninferiority", "noninferiority_of"],
     "mixed_models": ["mixed_model"],

@@ -19,6 +19,7 @@ from ._inputs import BoolArray, FloatArray, IntArray
 
 BLOCK = 512  # rows and columns of a block of distances: 1 MB in single precision
 TIE = 1e-12  # relative to the squared norms: distances this close are equal, rounding separated them
+CACHED = 2**15  # numbers in a working array: 256 kB
 CLOSE = 0.02  # with a larger share of undecided comparisons a block is cheaper in double precision as a whole
 
 
@@ -77,11 +78,15 @@ class Block:
 
 def squared_distances(x: Points, y: Points, i: IntArray, j: IntArray) -> tuple[FloatArray, FloatArray]:
     """Squared distances (p,) of rows i of x to rows j of y in double precision, and what counts as a tie."""
-    products = np.empty(len(i))
-    step = max(1, BLOCK * BLOCK // x.rows.shape[1])
+    products, width = np.empty(len(i)), x.rows.shape[1]
+    step = max(1, CACHED // width)
+    first, second = np.empty((2, min(step, len(i)), width))  # used again and again: they stay in the cache
     for start in range(0, len(i), step):
-        part = slice(start, start + step)
-        products[part] = np.einsum("pd,pd->p", x.rows[i[part]], y.rows[j[part]])
+        part = slice(start, min(start + step, len(i)))
+        a, b = first[: part.stop - start], second[: part.stop - start]
+        np.take(x.rows, i[part], axis=0, out=a, mode="clip")
+        np.take(y.rows, j[part], axis=0, out=b, mode="clip")
+        np.einsum("pd,pd->p", a, b, out=products[part])
     norms = x.norms[i] + y.norms[j]
     return norms - 2.0 * products, TIE * norms
 
@@ -124,7 +129,7 @@ def blocks(x: Points, y: Points) -> Iterator[Block]:
 def reach(x: Points, k: int) -> FloatArray:
     """Squared distance (n,) of each row to its k-th nearest neighbour among the others, in double precision."""
     near = np.full(len(x), math.inf)  # the k-th smallest distance is not above
-    pairs: list[tuple[IntArray, IntArray, FloatArray]] = []
+    pairs: list[tuple[IntArray, IntArray, FloatArray, FloatArray]] = []
     for block in blocks(x, x):
         if block.rows == block.columns:
             np.fill_diagonal(block.distance, math.inf)
@@ -132,17 +137,22 @@ def reach(x: Points, k: int) -> FloatArray:
         else:
             pairs.append(_candidates(block, k, near))
             pairs.append(_candidates(block.turned(), k, near))
-    i, j, least = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    possible = least <= near[i]
+    i, j, least, most = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    possible = least <= _kth(i, most, len(x), k)[i]
     i, j = i[possible], j[possible]
     distance, _ = squared_distances(x, x, i, j)
-    order = np.lexsort((distance, i))
-    first = np.searchsorted(i[order], np.arange(len(x)))
-    return np.asarray(distance[order][first + k - 1])
+    return _kth(i, distance, len(x), k)
 
 
-def _candidates(block: Block, k: int, near: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """Pairs i, j that may be among the k nearest of i, with the least their distance can be; lowers `near`."""
+def _kth(i: IntArray, values: FloatArray, n: int, k: int) -> FloatArray:
+    """The k-th smallest (n,) of the values that belong to each i."""
+    order = np.lexsort((values, i))
+    first = np.searchsorted(i[order], np.arange(n))
+    return np.asarray(values[order][first + k - 1])
+
+
+def _candidates(block: Block, k: int, near: FloatArray) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Pairs i, j that may be among the k nearest of i, and the least and most their distance can be; lowers `near`."""
     distance, rows, width = block.distance, block.rows, block.distance.shape[1]
     if width > k:
         kth = np.partition(distance, k - 1, axis=1)[:, k - 1].astype(float)
@@ -154,9 +164,10 @@ def _candidates(block: Block, k: int, near: FloatArray) -> tuple[IntArray, IntAr
         exact, _ = block.exact()
         exact[~np.isfinite(distance)] = math.inf
         i, j = np.repeat(np.arange(len(exact)), k), np.argpartition(exact, k - 1, axis=1)[:, :k].ravel()
-        least = exact[i, j]
-        i, j, least = i[least < math.inf], j[least < math.inf], least[least < math.inf]
+        i, j = i[exact[i, j] < math.inf], j[exact[i, j] < math.inf]
+        least = most = exact[i, j]
     else:
         i, j = np.divmod(places, width)
-        least = distance[i, j].astype(float) - block.error
-    return i + rows.start, j + block.columns.start, least
+        found = distance[i, j].astype(float)
+        least, most = found - block.error, found + block.error
+    return i + rows.start, j + block.columns.start, least, most

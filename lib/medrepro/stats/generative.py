@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+from scipy.special import stdtrit
 
 from ._distances import blocks, points, reach
 from ._inputs import FloatArray, check_level, check_resamples, check_seed, real_array
@@ -74,6 +75,48 @@ def kernel_inception_distance(
     values = within_a / (size_a * (size_a - 1)) + within_b / (size_b * (size_b - 1)) - 2.0 * between / (size_a * size_b)
     found = bootstrap_estimate(float(values[0]), values[1:], n=len(a) + len(b), unit="image", level=level, seed=seed)
     return replace(found, method="unbiased MMD, quantiles of random halves")
+
+
+def kernel_distance_of_blocks(
+    features_a: ArrayLike, features_b: ArrayLike, *, block: int = 100, level: float = 0.95, seed: int
+) -> Estimate:
+    """`kernel_inception_distance` as the mean over disjoint blocks, with its interval from the variance between them.
+
+    Both sets are shuffled and cut into blocks of `block` rows; each pair of blocks gives an unbiased estimate, and
+    value +- t * SD / sqrt(blocks) is their interval (B-test; Zaremba, Gretton & Blaschko, NIPS 2013). It uses less of
+    the data than all pairs do and is wider, but takes n * block kernel values instead of n * m, and covers near 0 too.
+    Rows beyond the last whole block of the smaller set are left out.
+    features: (n, d) and (m, d). Raises ValueError unless 2 <= block <= min(n, m) / 2, and as `frechet_distance` does.
+    """
+    level = check_level(level)
+    a, b = _features(features_a, features_b, minimum=4)
+    size = check_resamples("block", block)
+    count = min(len(a), len(b)) // size
+    if count < 2:
+        raise ValueError(f"block must be at most half the rows of the smaller set ({min(len(a), len(b))}), got {block}")
+    rng = np.random.default_rng(check_seed(seed))
+    width, used = a.shape[1], count * size
+    x, y = (rows[rng.permutation(len(rows))[:used]].reshape(count, size, width) for rows in (a, b))
+    values = np.empty(count)
+    for i, (one, other) in enumerate(zip(x, y, strict=True)):
+        within = [_kernel(part @ part.T, width) for part in (one, other)]
+        pairs = sum(float(kernel.sum() - np.trace(kernel)) for kernel in within) / (size * (size - 1))
+        values[i] = pairs - 2.0 * float(_kernel(one @ other.T, width).mean())
+    value, half = (
+        float(values.mean()),
+        float(stdtrit(count - 1, 0.5 + level / 2) * values.std(ddof=1)) / math.sqrt(count),
+    )
+    return Estimate(
+        value,
+        value - half,
+        value + half,
+        level,
+        n=count,
+        unit="block",
+        method="unbiased MMD of blocks, t",
+        seed=seed,
+        note=f"blocks of {size} images of each set",
+    )
 
 
 def _kernel(products: FloatArray, width: int) -> FloatArray:

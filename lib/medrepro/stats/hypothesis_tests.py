@@ -3,7 +3,7 @@
 p values come from SciPy except where a docstring says otherwise. All are two-sided unless the method of the result says
 so, and cases are taken as independent: for clusters see `permutation_test`, `bootstrap_test` and `mcnemar`. Some tests
 have no difference; `difference` of the result then holds the effect named in its method. Tests of equivalence are in
-`margins`.
+`margins`, those of more than two treatments in `block_tests`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import log_ndtr, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from ._inputs import (
     FloatArray,
@@ -24,7 +24,6 @@ from ._inputs import (
     check_length,
     check_level,
     make_clusters,
-    real_array,
     two_sided_normal,
 )
 from .effect_sizes import difference_of_shares, two_samples
@@ -32,7 +31,6 @@ from .results import Comparison, Estimate
 from .roc import _two_sided_t
 
 EXACT_BELOW = 50  # as in R: exact distributions for fewer values than this, without ties
-NO_INTERVAL = "no interval is made for this effect"
 
 
 def t_test(a: ArrayLike, b: ArrayLike, *, paired: bool, level: float = 0.95) -> Comparison:
@@ -55,7 +53,7 @@ def t_test(a: ArrayLike, b: ArrayLike, *, paired: bool, level: float = 0.95) -> 
     variance = sum(parts)
     if not variance > 0:
         note = "a single value in a sample: test undefined" if math.isnan(variance) else "no spread: test undefined"
-        return _comparison(Estimate(value, math.nan, math.nan, **about, note=note), math.nan, math.nan, method)
+        return comparison(Estimate(value, math.nan, math.nan, **about, note=note), math.nan, math.nan, method)
     df = variance**2 / sum(v**2 / (g.size - 1) for v, g in zip(parts, groups, strict=True))
     half = float(stdtrit(df, 0.5 + level / 2)) * math.sqrt(variance)
     t = value / math.sqrt(variance)
@@ -82,9 +80,7 @@ def wilcoxon_signed_rank(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> 
     method = "Wilcoxon signed rank"
     about: dict[str, Any] = {"level": level, "n": gaps.size, "unit": "pair"}
     if n == 0:
-        return _comparison(
-            _no_effect(0.0, about, method, "no pair differs: test undefined"), math.nan, math.nan, method
-        )
+        return comparison(no_effect(0.0, about, method, "no pair differs: test undefined"), math.nan, math.nan, method)
     exact = n < EXACT_BELOW and np.unique(np.abs(used)).size == n
     name = f"{method}, {'exact' if exact else 'normal'}"
     test = stats.wilcoxon(used, method="exact" if exact else "asymptotic", correction=not exact)
@@ -97,7 +93,7 @@ def wilcoxon_signed_rank(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> 
     note = f"{dropped} pair{'s' * (dropped > 1)} without difference left out of the test" * (dropped > 0)
     shift = _order_interval(walsh, counts, spread, about, name, note)
     if exact:
-        return _comparison(shift, rank_sum, test.pvalue, name)
+        return comparison(shift, rank_sum, test.pvalue, name)
     return Comparison(shift, rank_sum, *two_sided_normal(float(test.zstatistic)), name)
 
 
@@ -117,8 +113,8 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparis
     about: dict[str, Any] = {"level": level, "n": pooled.size, "unit": "case"}
     method = "Mann-Whitney"
     if np.all(pooled == pooled[0]):
-        return _comparison(
-            _no_effect(0.0, about, method, "all values are equal: test undefined"), math.nan, math.nan, method
+        return comparison(
+            no_effect(0.0, about, method, "all values are equal: test undefined"), math.nan, math.nan, method
         )
     exact = max(sizes) < EXACT_BELOW and np.unique(pooled).size == pooled.size
     name = f"{method}, {'exact' if exact else 'normal'}"
@@ -127,7 +123,7 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Comparis
     spread = math.sqrt(sizes[0] * sizes[1] * (pooled.size + 1) / 12)
     shift = _order_interval(gaps, _rank_sum_counts(*sizes) if exact else None, spread, about, name, "")
     if exact:
-        return _comparison(shift, u, stats.mannwhitneyu(first, second, method="exact").pvalue, name)
+        return comparison(shift, u, stats.mannwhitneyu(first, second, method="exact").pvalue, name)
     # SciPy's asymptotic test does not return its z, without which log10_p could underflow.
     _, ties = np.unique(pooled, return_counts=True)
     tied = float((ties.astype(float) ** 3 - ties).sum()) / (pooled.size**3 - pooled.size)
@@ -168,10 +164,10 @@ def mcnemar(
     if squares == 0:
         which = "no pair is discordant" if for_a + for_b == 0 else "the differences cancel in every cluster"
         noted = replace(difference, note=f"{which}: test undefined")
-        return _comparison(noted, math.nan, math.nan, method)
+        return comparison(noted, math.nan, math.nan, method)
     if exact:
         p = stats.binomtest(for_a, for_a + for_b).pvalue
-        return _comparison(difference, float(for_a), p, method)
+        return comparison(difference, float(for_a), p, method)
     z = float(gaps.sum()) / math.sqrt(squares)
     return Comparison(difference, z * z, *two_sided_normal(z), method)
 
@@ -195,67 +191,13 @@ def fisher(table: ArrayLike, *, level: float = 0.95) -> Comparison:
     about: dict[str, Any] = {"level": level, "n": int(counts.sum()), "unit": "case", "method": method}
     if 0 in counts.sum(axis=0) or 0 in counts.sum(axis=1):
         note = "an empty row or column: undefined"
-        return _comparison(Estimate(math.nan, math.nan, math.nan, **about, note=note), math.nan, math.nan, method)
+        return comparison(Estimate(math.nan, math.nan, math.nan, **about, note=note), math.nan, math.nan, method)
     found = stats.contingency.odds_ratio(counts, kind="conditional")
     low, high = found.confidence_interval(confidence_level=level)
     note = "a cell of the table is 0: the odds ratio is 0 or inf" if 0 in counts else ""
     value = float(found.statistic)
     estimate = Estimate(value, float(low), float(high), **about, note=note)
-    return _comparison(estimate, value, stats.fisher_exact(counts).pvalue, method)
-
-
-def friedman(values: ArrayLike) -> Comparison:
-    """Friedman's test of k treatments over n blocks (several models, each evaluated on the same data sets).
-
-    values (n, k): one row a block; only ranks within a row count, ties take mean ranks. Chi-square approximation with
-    k - 1 degrees of freedom. difference holds Kendall's W in [0, 1] without interval; statistic: chi-square.
-    nan with a note when all values of every block are equal. Raises ValueError on nan, infinite values, n < 2 and k < 3.
-    """
-    blocks = _blocks(values)
-    n, k = blocks.shape
-    method = "Friedman, Kendall's W"
-    about: dict[str, Any] = {"level": 0.95, "n": n, "unit": "block"}
-    if np.all(blocks == blocks[:, :1]):
-        nothing = _no_effect(math.nan, about, method, "all values of every block are equal: test undefined")
-        return _comparison(nothing, math.nan, math.nan, method)
-    chi_square, _ = stats.friedmanchisquare(*blocks.T)
-    log_p = float(stats.chi2.logsf(chi_square, k - 1))
-    effect = _no_effect(float(chi_square) / (n * (k - 1)), about, method, NO_INTERVAL)
-    return Comparison(effect, float(chi_square), math.exp(log_p), log_p / math.log(10), method)
-
-
-def page_trend(values: ArrayLike) -> Comparison:
-    """Page's test that k treatments are ordered as their columns, lowest first (Page, JASA 1963). One-sided.
-
-    values (n, k): one row a block; ties take mean ranks. Exact for small tables without ties (SciPy's choice), else
-    normal, written out here with the variance of the ranks as they are: SciPy's takes every rank as untied, which with
-    ties makes p too large.
-    difference holds the mean rank correlation of a row with the predicted order, in [-1, 1], without interval;
-    statistic: Page's L. nan with a note when all values of every block are equal. Raises ValueError on nan, infinite
-    values, n < 2 and k < 3.
-    """
-    blocks = _blocks(values)
-    n, k = blocks.shape
-    about: dict[str, Any] = {"level": 0.95, "n": n, "unit": "block"}
-    ranks = stats.rankdata(blocks, axis=1)
-    untied = np.array_equal(np.sort(ranks, axis=1), np.tile(np.arange(1.0, k + 1), (n, 1)))
-    test = stats.page_trend_test(blocks) if untied else None
-    exact = test is not None and test.method == "exact"
-    method = f"Page's trend test, one-sided, {'exact' if exact else 'normal'}, mean rank correlation"
-    if np.all(blocks == blocks[:, :1]):
-        nothing = _no_effect(math.nan, about, method, "all values of every block are equal: test undefined")
-        return _comparison(nothing, math.nan, math.nan, method)
-    order = np.arange(k) - (k - 1) / 2
-    moment = float((ranks @ order).sum())  # L minus its expectation
-    page = moment + n * k * (k + 1) ** 2 / 4
-    # L rescaled: Spearman's formula for untied ranks, averaged over rows.
-    effect = _no_effect(12 * moment / (n * k * (k * k - 1)), about, method, NO_INTERVAL)
-    if test is not None and exact:
-        return _comparison(effect, page, test.pvalue, method)
-    # Permutations within rows: each row adds its rank variance times the spread of the order.
-    variance = float(((ranks - (k + 1) / 2) ** 2).sum()) * float(order @ order) / (k - 1)
-    log_p = float(log_ndtr(-moment / math.sqrt(variance)))
-    return Comparison(effect, page, math.exp(log_p), log_p / math.log(10), method)
+    return comparison(estimate, value, stats.fisher_exact(counts).pvalue, method)
 
 
 def correlation(
@@ -279,7 +221,7 @@ def correlation(
     about: dict[str, Any] = {"level": level, "n": n, "unit": "case", "method": f"{method}, Fisher z"}
     if n < 2 or any(np.ptp(x) == 0 for x in (first, second)):
         note = "a single case: undefined" if n < 2 else "a variable is constant: undefined"
-        return _comparison(Estimate(math.nan, math.nan, math.nan, **about, note=note), math.nan, math.nan, method)
+        return comparison(Estimate(math.nan, math.nan, math.nan, **about, note=note), math.nan, math.nan, method)
     test = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}[kind]
     r, p = (float(x) for x in test(first, second))
     low = high = math.nan
@@ -295,7 +237,7 @@ def correlation(
         ]
         half = float(ndtri(0.5 + level / 2)) * math.sqrt(variance)
         low, high = math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)
-    return _comparison(Estimate(r, low, high, **about, note=note), r, p, method)
+    return comparison(Estimate(r, low, high, **about, note=note), r, p, method)
 
 
 def _variance_of_mean(sample: FloatArray, size: float) -> float:
@@ -303,22 +245,15 @@ def _variance_of_mean(sample: FloatArray, size: float) -> float:
     return variance / sample.size if math.sqrt(variance) > 1e-14 * size else 0.0
 
 
-def _comparison(difference: Estimate, statistic: float, p: float, method: str) -> Comparison:
+def comparison(difference: Estimate, statistic: float, p: float, method: str) -> Comparison:
+    """The result of a test whose p value does not underflow; nan stays nan."""
     p = min(float(p), 1.0) if p == p else math.nan
     return Comparison(difference, statistic, p, math.log10(p) if p > 0 else math.nan, method)
 
 
-def _no_effect(value: float, about: dict[str, Any], method: str, note: str) -> Estimate:
+def no_effect(value: float, about: dict[str, Any], method: str, note: str) -> Estimate:
+    """A value without interval, and why."""
     return Estimate(value, math.nan, math.nan, **about, method=method, note=note)
-
-
-def _blocks(values: ArrayLike) -> FloatArray:
-    blocks = real_array("values", values, ndim=(2,)).astype(float)
-    if np.isinf(blocks).any():
-        raise ValueError(f"values must be finite, got {int(np.isinf(blocks).sum())} infinite values")
-    if blocks.shape[0] < 2 or blocks.shape[1] < 3:
-        raise ValueError(f"values must have shape (n, k) with n >= 2 blocks and k >= 3 treatments, got {blocks.shape}")
-    return blocks
 
 
 def _order_interval(
@@ -341,7 +276,7 @@ def _order_interval(
         c = max(round(ordered.size / 2 + float(ndtri(tail)) * spread), 0)
     value = float(np.median(ordered))
     if c < 1:
-        return _no_effect(
+        return no_effect(
             value, about, method, f"{note}; too few values for this level" if note else "too few values for this level"
         )
     return Estimate(value, float(ordered[c - 1]), float(ordered[-c]), **about, method=method, note=note)
