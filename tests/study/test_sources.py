@@ -64,3 +64,24 @@ def test_every_module_python_really_loads_is_reached():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert set(ast.literal_eval(done.stdout)) <= set(found)
+
+
+def test_a_page_is_run_again_when_a_stored_file_that_it_reads_changes(tiny):
+    import json
+
+    from helpers import notebook
+
+    from medrepro.study.chapters import load_chapter
+    from medrepro.study.fingerprint import changed_parts, key_parts
+
+    page = tiny.root / "book" / "statistics" / "page.ipynb"
+    page.parent.mkdir()
+    page.write_text(json.dumps(notebook([("code", "1")], medrepro={"assets": ["book/results/table.json"]})))
+    table = tiny.root / "book" / "results" / "table.json"
+    with pytest.raises(InputError, match=r"table\.json: cannot be read"):
+        key_parts(load_chapter("page"), {})
+    table.parent.mkdir()
+    table.write_text("1")
+    before = key_parts(load_chapter("page"), {})
+    table.write_text("2")
+    assert changed_parts(before, key_parts(load_chapter("page"), {})) == ["assets: book/results/table.json changed"]

@@ -50,8 +50,11 @@ class Chapter:
         return f"chapters/{self.id}" if self.card else f"{self.source.parent.name}/{self.id}"
 
     @property
-    def assets(self) -> tuple[str, ...]:
-        return self.card.assets if self.card else ()
+    def assets(self) -> dict[str, Path]:
+        """Stored files that a run reads beside its data: of the package for a study, of the checkout for a page."""
+        if self.card:
+            return {name: Path(__file__).parent.parent / name for name in self.card.assets}
+        return {name: self.source.parents[2] / name for name in self._metadata.get("assets", ())}
 
     def data(self, preset: str) -> tuple[str, ...]:
         """Names of the manifests that a run at `preset` reads."""

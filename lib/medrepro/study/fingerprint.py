@@ -30,7 +30,7 @@ def key_parts(chapter: Chapter, parameters: Mapping[str, Any]) -> dict[str, Any]
         "code": {f"cell {i + 1}": _digest(cell.strip()) for i, cell in enumerate(chapter.code_cells)},
         "parameters": dict(parameters),
         "modules": reached_modules(chapter.code_cells, chapter.source.name),
-        "assets": {name: _file_digest(Path(__file__).parent.parent / name) for name in chapter.assets},
+        "assets": {name: _file_digest(path) for name, path in chapter.assets.items()},
         "data": data.data_hashes(chapter.data(preset)),
         "lock": _file_digest(locations.lock_file()),
         "python": platform.python_version(),
