@@ -96,7 +96,7 @@ def distances(a, b):
     size = min(len(a), len(b))  # both programs expect sets of equal size
     first, second = (torch.from_numpy(x[:size]) for x in (a, b))
     found["mmd"] = {
-        "rows": size,
+        "n": size,
         "torch-fidelity": float(kernel_mmd(a[:size], b[:size])),
         "torchmetrics": poly_mmd(first, second, degree=3, gamma=None, coef=1.0).item(),
     }

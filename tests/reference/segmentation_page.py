@@ -121,7 +121,7 @@ def hd95(a, b, spacing):
     return max(np.percentile(d, 95) for d in (directed(a, b, list(spacing)), directed(b, a, list(spacing))))
 
 
-found, trap, volumes, slice_dice, wide_dice, monai = [], [], [], [], [], []
+found, trap, volumes, slice_dice, wide_dice, monai, of_middle = [], [], [], [], [], [], []
 for number, group in enumerate(four):
     (inner, wide), spacing = masks(group)
     of_pairs = [
@@ -141,6 +141,8 @@ for number, group in enumerate(four):
     trap.append([of_pairs[0][3], *(hd95(inner[0], inner[1], s) for s in (thick, (1.0, 1.0, 1.0), spacing[::-1]))])
     volumes.append([inner.sum(axis=(1, 2, 3)).mean() * np.prod(spacing), wide[0].sum() * np.prod(spacing)])
     volumes[-1].append(inner[0].sum() * np.prod(spacing))
+    votes = inner.sum(axis=0)
+    of_middle.append(np.mean([binary.dc(inner[r], votes - inner[r] >= 2) for r in range(4)]))
     wide_dice.append(np.mean([binary.dc(wide[i], wide[j]) for i, j in PAIRS]))
     # Slices from one below to one above the outlines, whatever they hold.
     each = np.array([[binary.dc(inner[i][k], inner[j][k]) for k in range(inner.shape[1])] for i, j in PAIRS])
@@ -200,6 +202,7 @@ out = {
     ],
     "voxel sizes": trap.mean(axis=0).tolist(),
     "slices": slice_dice.mean(axis=0).tolist(),
+    "one reader against the majority of the others": float(np.mean(of_middle)),
     "outline counted in": {
         "every fourth": [float(measured[::4, 0].mean()), float(np.mean(wide_dice[::4]))],
         "median volumes": [float(np.median(np.array(volumes)[::4, k])) for k in (2, 1)],

@@ -90,7 +90,7 @@ def test_matrix_roots_of_other_programs_lose_digits_where_rows_are_fewer_than_fe
 @pytest.mark.parametrize("name", STORED)
 def test_kernel_distance_equals_that_of_other_programs(name):
     case = STORED[name]
-    rows = case["mmd"]["rows"]
+    rows = case["mmd"]["n"]
     a, b = np.array(case["a"])[:rows], np.array(case["b"])[:rows]
     # Far from the origin kernel values of 1e18 are subtracted from each other: digits are lost in every program.
     lost = 1e-15 * np.mean((np.sum(a * a, axis=1) / a.shape[1] + 1) ** 3)

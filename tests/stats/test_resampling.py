@@ -23,7 +23,7 @@ from medrepro.stats import (
     roc_bootstrap,
 )
 from medrepro.stats._inputs import make_clusters
-from medrepro.stats.resampling import bca_acceleration, bootstrap_sums
+from medrepro.stats.resampling import bca_acceleration, bootstrap_sums, sums_replicates
 
 METHODS = ("percentile", "basic", "normal", "bca")
 
@@ -386,3 +386,51 @@ def test_units_move_as_a_whole():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def rated(seed=0, n=2000):
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(4, rng.dirichlet(np.ones(3), size=n)).astype(float)
+
+
+def kappa_like(totals):
+    return totals[..., 0] / totals[..., 1] + totals[..., 2] ** 2 / 1e6
+
+
+def test_drawing_kinds_gives_the_distribution_of_drawing_clusters():
+    sums = rated()
+    clusters = make_clusters(len(sums), None)
+    one = sums_replicates(sums, kappa_like, clusters, n_boot=20_000, seed=1)
+    by_kind = sums_replicates(sums, kappa_like, clusters, n_boot=20_000, seed=1, by_kind=True)
+    assert not np.array_equal(one, by_kind)
+    spread = one.std()
+    assert abs(one.mean() - by_kind.mean()) < 4 * spread * np.sqrt(2 / 20_000)
+    assert by_kind.std() == pytest.approx(spread, rel=4 / np.sqrt(20_000))
+    quantiles = [0.025, 0.5, 0.975]
+    np.testing.assert_allclose(np.quantile(one, quantiles), np.quantile(by_kind, quantiles), atol=0.1 * spread)
+
+
+def test_many_kinds_or_strata_are_drawn_cluster_by_cluster():
+    different = np.random.default_rng(0).normal(size=(200, 3))
+    few = rated(n=200)
+    for sums, strata in ((different, None), (few, np.arange(200) % 2)):
+        clusters = make_clusters(200, None, strata)
+        one, by_kind = (
+            sums_replicates(sums, kappa_like, clusters, n_boot=20, seed=1, by_kind=kind) for kind in (False, True)
+        )
+        assert np.array_equal(one, by_kind)
+
+
+@pytest.mark.parametrize("dtype", [float, np.int64])
+@pytest.mark.parametrize("grouping", ["none", "units", "strata"])
+@pytest.mark.parametrize("n", [12, 200_000])
+def test_counts_in_pieces_are_the_draws_one_by_one(dtype, grouping, n):
+    units = np.arange(n) // 3 if grouping == "units" else None
+    strata = np.arange(n) % 2 if grouping == "strata" else None
+    clusters = make_clusters(n, units, strata)
+    rng = np.random.default_rng(3)
+    drawn = [np.bincount(clusters.draw(rng), minlength=clusters.count) for _ in range(5)]
+    for width in (1, 700_000, 10**7):
+        pieces = list(resampling.count_chunks(clusters, 5, 3, width, dtype))
+        assert all(piece.dtype == dtype for piece in pieces)
+        assert np.array_equal(np.concatenate(pieces), drawn)

@@ -2,6 +2,7 @@
 
 import math
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from medrepro.stats import auroc, delong, delong_unpaired, multilabel_auroc
+from medrepro.stats import auroc, delong, delong_unpaired, multilabel_auroc, roc
 from medrepro.stats.roc import _two_sided_t
 
 
@@ -334,3 +335,28 @@ def test_label_without_positives_makes_macro_nan_and_is_named():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_pieces_change_nothing(monkeypatch, ties):
+    rng = np.random.default_rng(4)
+    y = rng.random(300) < 0.4
+    scores = rng.normal(size=(3, 300)) + y
+    scores = scores.round(1) if ties else scores
+    whole = delong(y, scores)
+    monkeypatch.setattr(roc, "PIECE", 7)
+    pieces = delong(y, scores)
+    assert np.array_equal(whole.aucs, pieces.aucs)
+    assert np.array_equal(whole.covariance, pieces.covariance)
+
+
+def test_memory_stays_below_twenty_bytes_a_case_and_model():
+    rng = np.random.default_rng(0)
+    n, models = 300_000, 2
+    y = (rng.random(n) < 0.3).astype(int)
+    scores = rng.normal(size=(models, n)) + y
+    tracemalloc.start()
+    delong(y, scores).compare(0, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * n * models

@@ -15,6 +15,7 @@ from ..data.cohort_rules import TABLE_MIME
 from ..stats.results import Estimate
 
 _DIGITS = 4
+_ONE_LINE = 24  # characters
 
 
 def table(rows: Mapping[Any, Sequence[Any]], columns: Sequence[str], *, rows_are: str | None = None) -> pd.DataFrame:
@@ -42,9 +43,18 @@ def show_table(frame: pd.DataFrame, caption: str) -> None:
     frame: cells as in `table`. The numbers are compared with the expected ones by the tests of the handbook.
     """
     numbers = json.loads(frame.map(_exact).to_json(orient="split", double_precision=_DIGITS))
-    html = frame.map(spell).to_html(classes="mr-data", border=0)
+    # The rows' name goes into the corner: pandas would spend a line of the head on it.
+    shown = frame.map(_unbroken).rename_axis(index=None, columns=frame.index.name)
+    html = shown.to_html(classes="mr-data", border=0)
     html = html.replace("<thead>", f"<caption>{escape(caption, quote=False)}</caption><thead>", 1)
+    html = f'<div class="mr-scroll">{html}</div>'
     display({"text/html": html, "text/plain": f"(table: {caption})", TABLE_MIME: numbers}, raw=True)
+
+
+def _unbroken(cell: Any) -> Any:
+    """A spelled cell; a short one, an interval for example, stays on one line."""
+    text = spell(cell)
+    return text.replace(" ", "\u00a0") if isinstance(text, str) and len(text) <= _ONE_LINE else text
 
 
 def _exact(cell: Any) -> Any:

@@ -39,7 +39,7 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
     shift = a.mean(axis=0) - b.mean(axis=0)
     root_a, root_b = _covariance_root(a), _covariance_root(b)
     overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
-    distance = shift @ shift + np.sum(root_a**2) + np.sum(root_b**2) - 2.0 * overlap
+    distance = shift @ shift + np.vdot(root_a, root_a) + np.vdot(root_b, root_b) - 2.0 * overlap
     return max(0.0, float(distance))
 
 
@@ -102,10 +102,8 @@ def kernel_distance_of_blocks(
         within = [_kernel(part @ part.T, width) for part in (one, other)]
         pairs = sum(float(kernel.sum() - np.trace(kernel)) for kernel in within) / (size * (size - 1))
         values[i] = pairs - 2.0 * float(_kernel(one @ other.T, width).mean())
-    value, half = (
-        float(values.mean()),
-        float(stdtrit(count - 1, 0.5 + level / 2) * values.std(ddof=1)) / math.sqrt(count),
-    )
+    value = float(values.mean())
+    half = float(stdtrit(count - 1, 0.5 + level / 2) * values.std(ddof=1)) / math.sqrt(count)
     return Estimate(
         value,
         value - half,

@@ -142,9 +142,10 @@ def _toc(template: str, chapters: Sequence[Chapter], staged: Container[str]) -> 
     for part in toc["parts"]:
         folder = part.pop("folder", None)
         if folder is not None:
-            named = [entry["file"] for entry in part["chapters"] if entry["file"] in staged]
-            rest = [page for page in executed if page.startswith(f"{folder}/") and page not in named]
-            part["chapters"] = [{"file": page} for page in named + rest]
+            named = [entry for entry in part["chapters"] if entry["file"] in staged]
+            files = [entry["file"] for entry in named]
+            rest = [page for page in executed if page.startswith(f"{folder}/") and page not in files]
+            part["chapters"] = named + [{"file": page} for page in rest]
     by_theme = {theme: [c.page for c in chapters if c.card and c.card.theme == theme] for theme in THEMES}
     themes = [{"caption": THEMES[theme], "chapters": [{"file": page} for page in by_theme[theme]]} for theme in THEMES]
     at = next(i for i, part in enumerate(toc["parts"]) if part["caption"] == "Statistics handbook")
