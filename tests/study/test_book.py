@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from helpers import notebook, tiny_cells
 from medrepro import cli
@@ -140,3 +141,35 @@ def test_a_page_that_cannot_be_rendered_is_one_line_and_keeps_the_old_book(book,
     assert cli.main(["book", "--quiet"]) == 3
     assert "could not be rendered" in capsys.readouterr().err
     assert (book.root / "build" / "book" / "index.html").read_text() == "rendered"
+
+
+def test_edited_prose_renders_its_page_and_a_changed_navigation_renders_all(book):
+    build()
+    kept = book.root / "build" / "sphinx" / "kept"
+    kept.write_text("pages that Sphinx would not render again")
+    book.write([("markdown", "# Renamed"), *tiny_cells()[1:]])
+    assert build().rendered
+    assert kept.exists()
+    toc = book.root / "book" / "_toc.yml"
+    toc.write_text(toc.read_text().replace("Guides", "How to"))
+    assert build().rendered
+    assert not kept.exists()
+
+
+def test_the_handbook_keeps_the_order_and_titles_of_its_table_of_contents(book):
+    folder = book.root / "book" / "statistics"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.ipynb").write_text(json.dumps(notebook([("markdown", f"# Page {name}"), ("code", "1")])))
+    chapters = ", ".join(f"{{file: statistics/{name}, title: T{name}}}" for name in ("c", "absent", "a"))
+    toc = (book.root / "book" / "_toc.yml").read_text()
+    toc = toc.replace("    chapters: []", f"    folder: statistics\n    chapters: [{chapters}]", 1)
+    (book.root / "book" / "_toc.yml").write_text(toc)
+    build()
+    made = yaml.safe_load((book.root / "build" / "stage" / "_toc.yml").read_text())
+    part = next(part for part in made["parts"] if part["caption"] == "Statistics handbook")
+    assert part["chapters"] == [
+        {"file": "statistics/c", "title": "Tc"},
+        {"file": "statistics/a", "title": "Ta"},
+        {"file": "statistics/b"},
+    ]

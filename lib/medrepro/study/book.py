@@ -74,7 +74,8 @@ def build_book(
         result.rendered = False
         return result
     try:
-        _write_stage(build / "stage", pages)
+        if _write_stage(build / "stage", pages) & _shown_on_every_page(pages):
+            shutil.rmtree(build / "sphinx", ignore_errors=True)  # Sphinx would render only the pages that changed
         _render(build / "stage", build / "sphinx")
         _publish(build / "sphinx" / "_build" / "html", out)
         stamp.write_text(digest)
@@ -161,8 +162,17 @@ def _digest(pages: dict[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _write_stage(folder: Path, pages: dict[str, bytes]) -> None:
-    """Write what changed and remove what is gone; an untouched file keeps its time, so Sphinx reads only the rest."""
+def _shown_on_every_page(pages: dict[str, bytes]) -> set[str]:
+    """Names of the staged files that make the frame of all pages: settings, navigation, style, extension."""
+    return {name for name in pages if name in ("_config.yml", "_toc.yml") or name.startswith(("_static/", "_ext/"))}
+
+
+def _write_stage(folder: Path, pages: dict[str, bytes]) -> set[str]:
+    """Write what changed and remove what is gone; the names of what was written.
+
+    An untouched file keeps its time, so that Sphinx reads only the rest.
+    """
+    written = set()
     for path in folder.rglob("*") if folder.is_dir() else ():
         if path.is_file() and path.relative_to(folder).as_posix() not in pages:
             path.unlink()
@@ -171,6 +181,8 @@ def _write_stage(folder: Path, pages: dict[str, bytes]) -> None:
         if not path.is_file() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+            written.add(name)
+    return written
 
 
 def _render(stage: Path, output: Path) -> None:
