@@ -70,7 +70,6 @@ def test_a_page_is_run_again_when_a_stored_file_that_it_reads_changes(tiny):
     import json
 
     from helpers import notebook
-
     from medrepro.study.chapters import load_chapter
     from medrepro.study.fingerprint import changed_parts, key_parts
 
