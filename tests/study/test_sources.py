@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from helpers import notebook
 from medrepro.study import sources
+from medrepro.study.chapters import load_chapter
 from medrepro.study.errors import InputError
+from medrepro.study.fingerprint import _file_digest, changed_parts, key_parts
 from medrepro.study.sources import reached_modules
 
 
@@ -67,12 +71,6 @@ def test_every_module_python_really_loads_is_reached():
 
 
 def test_a_page_is_run_again_when_a_stored_file_that_it_reads_changes(tiny):
-    import json
-
-    from helpers import notebook
-    from medrepro.study.chapters import load_chapter
-    from medrepro.study.fingerprint import changed_parts, key_parts
-
     page = tiny.root / "book" / "statistics" / "page.ipynb"
     page.parent.mkdir()
     page.write_text(json.dumps(notebook([("code", "1")], medrepro={"assets": ["book/results/table.json"]})))
@@ -84,3 +82,16 @@ def test_a_page_is_run_again_when_a_stored_file_that_it_reads_changes(tiny):
     before = key_parts(load_chapter("page"), {})
     table.write_text("2")
     assert changed_parts(before, key_parts(load_chapter("page"), {})) == ["assets: book/results/table.json changed"]
+
+
+def test_an_asset_may_be_a_folder_and_every_file_in_it_counts(tmp_path):
+    folder = tmp_path / "bank"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.yaml").write_text("1")
+    digests = [_file_digest(folder)]
+    (folder / "deep" / "a.yaml").write_text("2")
+    digests.append(_file_digest(folder))
+    (folder / "deep" / "a.yaml").rename(folder / "deep" / "b.yaml")
+    digests.append(_file_digest(folder))
+    assert len(set(digests)) == 3
+    assert _file_digest(folder) == digests[-1]

@@ -108,7 +108,11 @@ def _digest(text: str) -> str:
 
 
 def _file_digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files in a folder."""
     try:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+            return _digest("".join(f"{file.relative_to(path).as_posix()} {_file_digest(file)}\n" for file in inside))
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
