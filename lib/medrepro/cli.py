@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .data_cli import add_data_commands
 from .study.errors import ChapterError, InputError, StudyError
 
 EXIT_INTERRUPTED = 130
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_running(record)
     read = add("read", _read, "verdicts of a notebook that was run by hand")
     read.add_argument("notebook", type=Path)
+    add_data_commands(commands, _Parser)
     book = add("book", _book, "run every chapter and render the book")
     book.add_argument("--out", type=Path, help="folder of the rendered book (default build/book)")
     add_running(book, preset=False)

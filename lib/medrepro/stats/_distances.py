@@ -24,22 +24,41 @@ CLOSE = 0.02  # with a larger share of undecided comparisons a block is cheaper 
 
 
 class Points:
-    """Rows (n, d) with their squared norms, and as (x, 1, |x|^2) in single precision."""
+    """Rows (n, d), taken as (row - centre) * scale: their squared norms, and (x, 1, |x|^2) in single precision.
 
-    def __init__(self, rows: FloatArray) -> None:
-        self.rows = rows
-        self.norms = np.einsum("ij,ij->i", rows, rows)
-        self.single = np.ones((len(rows), rows.shape[1] + 2), dtype=np.float32)
-        self.single[:, :-2] = rows
+    In double precision they are made anew where they are needed, a few at a time.
+    """
+
+    def __init__(self, given: FloatArray, centre: FloatArray, scale: float) -> None:
+        self.given, self.centre, self.scale = given, centre, scale
+        n, d = given.shape
+        self.norms = np.empty(n)
+        self.single = np.ones((n, d + 2), dtype=np.float32)
+        for start in range(0, n, BLOCK):
+            part = slice(start, start + BLOCK)
+            rows = self.rows(part)
+            self.norms[part] = np.einsum("ij,ij->i", rows, rows)
+            self.single[part, :-2] = rows
         self.single[:, -1] = self.norms
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def rows(self, which: slice) -> FloatArray:
+        """Some rows (b, d) in double precision."""
+        return (self.given[which] - self.centre) * self.scale
+
+    def take(self, which: IntArray, out: FloatArray) -> FloatArray:
+        """Single rows (p, d) in double precision, written into `out`."""
+        np.take(self.given, which, axis=0, out=out, mode="clip")  # "clip", though nothing lies outside: no copy
+        out -= self.centre
+        out *= self.scale
+        return out
 
     def left(self, rows: slice) -> NDArray[np.float32]:
         """(-2 x, |x|^2, 1), whose product with (y, 1, |y|^2) is the squared distance."""
         part = self.single[rows]
         return np.concatenate([-2 * part[:, :-2], part[:, -1:], part[:, -2:-1]], axis=1)
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,7 @@ class Block:
     def exact(self) -> tuple[FloatArray, FloatArray]:
         """The whole block (b, c) in double precision, and the difference that counts as a tie."""
         norms = self.x.norms[self.rows, None] + self.y.norms[self.columns]
-        return norms - 2.0 * (self.x.rows[self.rows] @ self.y.rows[self.columns].T), TIE * norms
+        return norms - 2.0 * (self.x.rows(self.rows) @ self.y.rows(self.columns).T), TIE * norms
 
     def at_most(self, bound: FloatArray) -> BoolArray:
         """Where the distance is at most the bound, (b, 1) or (1, c), equal ones included."""
@@ -78,31 +97,26 @@ class Block:
 
 def squared_distances(x: Points, y: Points, i: IntArray, j: IntArray) -> tuple[FloatArray, FloatArray]:
     """Squared distances (p,) of rows i of x to rows j of y in double precision, and what counts as a tie."""
-    products, width = np.empty(len(i)), x.rows.shape[1]
+    products, width = np.empty(len(i)), x.centre.size
     step = max(1, CACHED // width)
     first, second = np.empty((2, min(step, len(i)), width))  # used again and again: they stay in the cache
     for start in range(0, len(i), step):
         part = slice(start, min(start + step, len(i)))
-        a, b = first[: part.stop - start], second[: part.stop - start]
-        np.take(x.rows, i[part], axis=0, out=a, mode="clip")
-        np.take(y.rows, j[part], axis=0, out=b, mode="clip")
+        a, b = x.take(i[part], first[: part.stop - start]), y.take(j[part], second[: part.stop - start])
         np.einsum("pd,pd->p", a, b, out=products[part])
     norms = x.norms[i] + y.norms[j]
     return norms - 2.0 * products, TIE * norms
 
 
-def points(*sets: FloatArray) -> tuple[list[Points], int]:
-    """Sets of rows (n, d) about one centre, scaled to norms of at most 1: times 2^-exponent, which changes no digit.
+def points(*sets: FloatArray) -> list[Points]:
+    """Sets of rows (n, d) about one centre, scaled to norms of at most 1 by a power of two, which changes no digit.
 
-    Inner products lose digits far from the origin, and single precision has a smaller range. Returns the exponent too.
+    Inner products lose digits far from the origin, and single precision has a smaller range.
     """
     centre = sets[0].mean(axis=0)
-    centred = [rows - centre for rows in sets]
-    largest = max(max(float(rows.max()), -float(rows.min())) for rows in centred)
+    largest = max(float(max((rows.max(axis=0) - centre).max(), (centre - rows.min(axis=0)).max())) for rows in sets)
     exponent = max(math.frexp(largest)[1] + math.ceil(math.log2(centre.size) / 2), -1000)
-    for rows in centred:
-        rows *= 2.0**-exponent
-    return [Points(rows) for rows in centred], exponent
+    return [Points(rows, centre, 2.0**-exponent) for rows in sets]
 
 
 def blocks(x: Points, y: Points) -> Iterator[Block]:

@@ -155,7 +155,7 @@ def improved_precision_recall(real: ArrayLike, generated: ArrayLike, *, k: int =
     """
     x, y = _features(real, generated, names=("real", "generated"))
     k = _neighbours(k, min(len(x), len(y)), "both sets")
-    (real_points, other_points), _ = points(x, y)
+    real_points, other_points = points(x, y)
     inside_real, inside_generated = np.zeros(len(y), dtype=bool), np.zeros(len(x), dtype=bool)
     reach_x, reach_y = reach(real_points, k), reach(other_points, k)
     for block in blocks(real_points, other_points):
@@ -182,7 +182,7 @@ def density_coverage(real: ArrayLike, generated: ArrayLike, *, k: int = 5) -> De
     """
     x, y = _features(real, generated, names=("real", "generated"))
     k = _neighbours(k, len(x), "real")
-    (real_points, other_points), _ = points(x, y)
+    real_points, other_points = points(x, y)
     reach_x = reach(real_points, k)
     held, covered = 0, np.zeros(len(x), dtype=bool)
     for block in blocks(real_points, other_points):

@@ -51,7 +51,7 @@ class Chapter:
 
     @property
     def assets(self) -> dict[str, Path]:
-        """Stored files and folders that a run reads beside its data: of the package for a study, of the checkout for a page."""
+        """Files and folders that a run reads beside data: of the package for a study, of the checkout for a page."""
         if self.card:
             return {name: Path(__file__).parent.parent / name for name in self.card.assets}
         return {name: self.source.parents[2] / name for name in self._metadata.get("assets", ())}
