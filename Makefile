@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: book test env check lab strip bench lock diff clean
+.PHONY: book test env check lab strip bench bench-statistics lock diff clean
 
 book: env            ## run every chapter at the embedded preset and render the book
 	$(BIN)/medrepro book
@@ -36,6 +36,16 @@ diff: env            ## let git show readable notebook diffs, in this clone
 
 bench: env           ## measure the book's own commands
 	$(BIN)/python benchmarks/book.py
+
+bench-statistics: env build/rivals/.ready  ## measure the statistics against the programs others use
+	build/rivals/bin/python benchmarks/statistics
+
+build/rivals/.ready: benchmarks/rivals.lock $(VENV)/.ready
+	rm -rf build/rivals && $(PYTHON) -m venv build/rivals
+	build/rivals/bin/pip install --quiet --no-deps --requirement benchmarks/rivals.lock
+	$(BIN)/python -c "import sysconfig as s; print('import site; site.addsitedir(%r)' % s.get_path('purelib'))" \
+		> $$(build/rivals/bin/python -c "import sysconfig as s; print(s.get_path('purelib'))")/project.pth
+	touch $@
 
 lock: ## pin the newest versions that work together
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
