@@ -56,18 +56,10 @@ BOOTSTRAP = ("n_boot", "seed", "method")
 
 # What a message may call an argument instead of its own name.
 CALLED = {
-    (stats.auroc, "y_score"): "scores",
     (stats.category_counts, "categories"): "ratings",  # ratings outside the categories: either may be wrong
     (stats.cohen_kappa, "categories"): "a, b",
     (stats.gwet_ac1, "categories"): "ratings",
     (stats.pairwise_kappa, "categories"): "ratings",
-    (stats.delong_unpaired, "y_a"): "y_true",
-    (stats.delong_unpaired, "y_b"): "y_true",
-    (stats.delong_unpaired, "score_a"): "scores",
-    (stats.delong_unpaired, "score_b"): "scores",
-    (stats.select_best, "y_select"): "y_true",
-    (stats.select_best, "y_test"): "y_true",
-    (stats.select_best, "metric"): "metrics",
 }
 
 

@@ -88,7 +88,7 @@ def test_patients_of_the_selection_may_not_be_in_the_test():
     ("change", "message"),
     [
         ({"scores_test": np.zeros((2, 80))}, "scores_test must hold the 8 models of scores_select, got 2"),
-        ({"metric": "accuracy"}, "metrics must be one of 'auroc', 'average_precision'"),
+        ({"metric": "accuracy"}, "metric must be one of 'auroc', 'average_precision'"),
         ({"y_select": np.ones(60, dtype=int)}, "auroc is undefined on the selection cases: no negative case"),
         ({"n_boot": 1}, "n_boot must be a whole number >= 2"),
         ({"seed": None}, "seed must be a whole number"),

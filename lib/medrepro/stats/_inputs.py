@@ -63,7 +63,7 @@ def binary_labels(name: str, values: ArrayLike) -> BoolArray:
         return labels
     wrong = labels[~np.isin(labels, (0, 1))] if labels.dtype.kind in "iuf" else labels
     if wrong.size:
-        raise ValueError(f"{name} must hold 0 and 1 only, got {wrong[0]!r} among {wrong.size} other values")
+        raise ValueError(f"{name} must hold 0 and 1 only, got {wrong[0]} among {wrong.size} other values")
     return labels == 1
 
 
@@ -128,13 +128,6 @@ class Clusters:
         """One resample: cluster numbers (count,), drawn with replacement within each stratum."""
         drawn = [members[rng.integers(0, members.size, size=members.size)] for members in self.strata]
         return drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
-
-    def draw_counts(self, rng: np.random.Generator, n_boot: int) -> FloatArray:
-        """How often each cluster is drawn, (n_boot, count): the same resamples as `draw` called n_boot times."""
-        counts = np.empty((n_boot, self.count))
-        for row in counts:
-            row[:] = np.bincount(self.draw(rng), minlength=self.count)
-        return counts
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Sums per cluster: (..., n) becomes (..., count)."""

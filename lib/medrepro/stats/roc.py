@@ -55,8 +55,8 @@ def auroc(y_true: ArrayLike, y_score: ArrayLike, *, units: ArrayLike | None = No
     separation gives an interval without width. Each is named in `note`.
     Raises ValueError on other labels, nan scores, unequal lengths and a level outside (0, 1).
     """
-    scores = real_array("y_score", y_score, ndim=(1,))
-    return delong(y_true, scores, units=units, level=level).estimate(0)
+    positive, score = one_score(y_true, y_score, names=("y_true", "y_score"))
+    return delong(positive, score, units=units, level=level).estimate(0)
 
 
 def delong(y_true: ArrayLike, scores: ArrayLike, *, units: ArrayLike | None = None, level: float = 0.95) -> DeLong:
@@ -147,8 +147,8 @@ def delong_unpaired(
     Raises ValueError as `auroc` does.
     """
     level = check_level(level)
-    a = delong(y_a, real_array("score_a", score_a, ndim=(1,)), units=units_a, level=level)
-    b = delong(y_b, real_array("score_b", score_b, ndim=(1,)), units=units_b, level=level)
+    a = delong(*one_score(y_a, score_a, names=("y_a", "score_a")), units=units_a, level=level)
+    b = delong(*one_score(y_b, score_b, names=("y_b", "score_b")), units=units_b, level=level)
     var_a, var_b = float(a.covariance[0, 0]), float(b.covariance[0, 0])
     difference, variance = float(a.aucs[0] - b.aucs[0]), var_a + var_b
     note = join_notes(*(f"{name}: {s.note}" for name, s in (("a", a), ("b", b)) if s.note))
@@ -173,15 +173,24 @@ def delong_unpaired(
     return Comparison(estimate, t, *_two_sided_t(t, df), method)
 
 
-def paired_scores(y_true: ArrayLike, scores: ArrayLike) -> tuple[BoolArray, NDArray[Any]]:
-    """Labels (n,) as booleans and scores as (K, n); ValueError on shapes, labels and nan."""
-    positive = binary_labels("y_true", y_true)
-    array = real_array("scores", scores, ndim=(1, 2))
+def paired_scores(
+    y_true: ArrayLike, scores: ArrayLike, *, names: tuple[str, str] = ("y_true", "scores")
+) -> tuple[BoolArray, NDArray[Any]]:
+    """Labels (n,) as booleans and scores as (K, n); ValueError on shapes, labels and nan, with the caller's names."""
+    labels_name, scores_name = names
+    positive = binary_labels(labels_name, y_true)
+    array = real_array(scores_name, scores, ndim=(1, 2))
     array = array[None] if array.ndim == 1 else array
     if array.shape[0] == 0:
-        raise ValueError(f"scores must hold at least one model, got shape {array.shape}")
-    check_length("scores", array.shape[1], positive.size, "y_true")
+        raise ValueError(f"{scores_name} must hold at least one model, got shape {array.shape}")
+    check_length(scores_name, array.shape[1], positive.size, labels_name)
     return positive, array
+
+
+def one_score(y_true: ArrayLike, score: ArrayLike, *, names: tuple[str, str]) -> tuple[BoolArray, NDArray[Any]]:
+    """Labels (n,) as booleans and one model's score (n,); errors as in `paired_scores`."""
+    positive, scores = paired_scores(y_true, real_array(names[1], score, ndim=(1,)), names=names)
+    return positive, scores[0]
 
 
 def tie_bounds(score: NDArray[Any]) -> tuple[IntArray, IntArray, IntArray]:

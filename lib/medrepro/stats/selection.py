@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._inputs import FloatArray, encode, join_notes
-from .rank_bootstrap import BootstrapRanks, bootstrap_ranks
+from ._inputs import FloatArray, check_choice, encode, join_notes
+from .rank_bootstrap import FORMULAS, BootstrapRanks, bootstrap_ranks
 from .resampling import Method
 from .results import Comparison, Estimate
-from .roc import check_index
+from .roc import check_index, paired_scores
 
 
 def select_best(
@@ -42,6 +42,9 @@ def select_best(
     Raises ValueError as `bootstrap_ranks` does, on different numbers of models, on units in both sets, and when the
     metric is undefined on the selection cases.
     """
+    check_choice("metric", metric, tuple(FORMULAS))
+    paired_scores(y_select, scores_select, names=("y_select", "scores_select"))
+    paired_scores(y_test, scores_test, names=("y_test", "scores_test"))
     common: dict[str, Any] = {"n_boot": n_boot, "method": method, "level": level, "seed": seed}
     selection = bootstrap_ranks(y_select, scores_select, (metric,), units=units_select, **common)
     test = bootstrap_ranks(y_test, scores_test, (metric,), units=units_test, **common)
