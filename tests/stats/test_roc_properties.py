@@ -316,7 +316,7 @@ def test_million_cases_do_not_overflow():
         (lambda: bootstrap_ranks([0, 2], [1, 2], seed=0), "y_true must hold 0 and 1"),
         (lambda: bootstrap_ranks([0, 1], [1, np.nan], seed=0), "scores must not hold nan"),
         (lambda: bootstrap_ranks([0, 1], [1, 2], method="t", seed=0), "method must be one of"),
-        (lambda: select_best([0, 1], [[1, 2]], [0, 1], [[1, 2, 3]], seed=0), "y_score must have as many cases"),
+        (lambda: select_best([0, 1], [[1, 2]], [0, 1], [[1, 2, 3]], seed=0), "scores_test must have as many cases"),
         (lambda: two_level_auroc([0, 1, 2], [[1, 2, 3]]), "y_true must hold 0 and 1"),
     ],
 )
