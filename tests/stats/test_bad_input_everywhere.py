@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from medrepro import stats
-from medrepro.stats import Estimate, entropy, fairness, generative, privacy, retrieval, segmentation
+from medrepro.stats import Estimate, entropy, fairness, generative, privacy, rejection, retrieval, segmentation
 
 # Modules that are used by their name (fairness.group_metric): all their functions are public.
-NAMESPACES = ("entropy", "fairness", "generative", "privacy", "retrieval", "segmentation")
+NAMESPACES = ("entropy", "fairness", "generative", "privacy", "rejection", "retrieval", "segmentation")
 # Modules that only serve others.
 INTERNAL = ("contrasts", "mixed_contrasts", "mixed_design", "sums")
 
@@ -387,6 +387,21 @@ TABLE |= {
             "slopes": [{"site": "mode"}],
             "exposure": ["hours"],
         },
+    ),
+    "reject": (
+        rejection.reject,
+        {"correct": Y, "uncertainty": S, "threshold": 0.5, "seed": 0},
+        {"correct": TRUTH, "uncertainty": SCORE, "threshold": [NAN]},
+    ),
+    "coverage_curve": (
+        rejection.coverage_curve,
+        {"correct": Y, "uncertainty": S, "seed": 0},
+        {"correct": TRUTH, "uncertainty": SCORE},
+    ),
+    "consistent_errors": (
+        rejection.consistent_errors,
+        {"correct": Y, "uncertainty": S},
+        {"correct": TRUTH, "uncertainty": SCORE, "at_most": [NAN]},
     ),
     "select_best": (
         stats.select_best,

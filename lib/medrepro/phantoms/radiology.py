@@ -3,7 +3,8 @@
 Planted: kind of image (CT, MR, radiograph, angiogram), plane and region, all plainly visible; one abnormality whose
 `visibility` scales its contrast, whose kinds follow a long tail, and of which each kind of image and region allows only
 some. Captions use the phrases of `radiology_terms` at random. A share of the training captions can name one abnormality
-as another (`consistent_error`): a model trained on them is wrong and sure of it.
+as another (`consistent_error`): at shares near one, a model trained on them repeats the error without doubt; at one
+half it learns to waver between the two names.
 
 Best reachable: `oracle_abnormality` knows everything but the kind of abnormality, noise level included, and is the
 Bayes rule; its accuracy is what a model cannot exceed: about 0.97 at 32 px, 0.985 at 48 px, 0.993 at 64 px for the
