@@ -84,6 +84,7 @@
     form.addEventListener("input", filter);
     form.addEventListener("reset", () => setTimeout(filter)); // fields are empty only after the event
     form.hidden = false;
+    for (const { box } of rows) if (box) box.hidden = false;
     const hint = document.querySelector(".mr-catalogue .mr-hint");
     if (hint) hint.hidden = false;
     mark();

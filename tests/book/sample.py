@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib
@@ -16,6 +17,7 @@ import yaml
 from medrepro.plots.show import figure_html
 from medrepro.stats.results import Estimate
 from medrepro.study import tables
+from medrepro.study.catalogue_page import catalogue_page
 from medrepro.study.criteria import Criterion
 from medrepro.study.glance import fill_landing, glance_page
 from medrepro.study.verdicts import PartVerdict, Verdict
@@ -79,6 +81,13 @@ def sample_verdicts() -> list[Verdict]:
     ]
 
 
+def sample_cards() -> list[Any]:
+    """What the catalogue reads of the cards of these studies: one preset of each kind."""
+    data = {"real": ("minilm", "busi"), "open": ("pathmnist_224",), "paper": ("tcga_nsclc", "uka_cxr")}
+    titles = {v.study: v.title for v in sample_verdicts()}
+    return [SimpleNamespace(id=study, title=title, data=data) for study, title in titles.items()]
+
+
 def build(folder: Path) -> Path:
     """Stage and render the sample; the folder of its HTML."""
     verdicts = sample_verdicts()
@@ -92,6 +101,11 @@ def build(folder: Path) -> Path:
     landing.write_text(fill_landing(landing.read_text(encoding="utf-8"), rows), encoding="utf-8")
     toc = yaml.safe_load((stage / "_toc.yml").read_text(encoding="utf-8"))
     studies = list(dict.fromkeys(v.study for v in verdicts))
+    (stage / "data").mkdir(exist_ok=True)
+    (stage / "data" / "catalogue.md").write_text(catalogue_page(sample_cards()), encoding="utf-8")
+    for part in toc["parts"]:  # executed pages are not part of the sample
+        part.pop("folder", None)
+        part["chapters"] = [entry for entry in part["chapters"] if (stage / f"{entry['file']}.md").is_file()]
     toc["parts"] = [p for p in toc["parts"] if p["chapters"]]
     toc["parts"].insert(1, {"caption": "Studies", "chapters": [{"file": f"chapters/{study}"} for study in studies]})
     (stage / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")

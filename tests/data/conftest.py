@@ -29,7 +29,7 @@ class Sets:
         return {k: v for k, v in {**made, **changes}.items() if v is not None}
 
     def write(self, raw: dict[str, Any], stem: str | None = None) -> str:
-        (self.folder / f"{stem or raw['name']}.yaml").write_text(yaml.safe_dump(raw))
+        (self.folder / f"{stem or raw['name']}.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
         return str(raw["name"])
 
     def left_behind(self) -> list[str]:

@@ -291,15 +291,25 @@ def test_a_killed_download_leaves_no_file_that_looks_whole_and_is_gone_on_with(s
     child = subprocess.Popen([sys.executable, "-c", script])
     part = sets.cache / "partial" / name / f"{hashlib.sha256(CONTENT).hexdigest()[:16]}.part"
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not server.ranges:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    child.kill()
+    while time.monotonic() < deadline and not (part.exists() and part.stat().st_size):
+        time.sleep(0.02)
+    child.kill()  # SIGKILL: nothing of it can tidy up
     child.wait()
     assert not (sets.cache / "data" / name / "a.csv").exists()
-    assert part.exists()
+    arrived = part.stat().st_size
+    assert 0 < arrived < len(CONTENT)
     assert locate(name).read_bytes() == CONTENT
+    assert server.ranges == [None, f"bytes={arrived}-"]
     assert sets.left_behind() == ["data/sample/a.csv"]
+
+
+def test_pauses_between_attempts_double_and_there_is_none_before_the_first(sets, server, monkeypatch):
+    server.answers = [{"status": 503}]
+    pauses = []
+    monkeypatch.setattr(download.time, "sleep", pauses.append)
+    with pytest.raises(DataError, match=r"answered 503 \(4 attempts\)"):
+        locate(by_url(sets, server.url))
+    assert pauses == [0.01, 0.02, 0.04]
 
 
 # a member of a wheel

@@ -40,10 +40,11 @@ NAMED = """\
 12_dp_domain_transfer: vindr_cxr chestxray14 chexpert uka_cxr padchest mimic_cxr_jpg openi_images pneumoniamnist_224
     pneumoniamnist_rebuilt shenzhen_cxr montgomery_cxr medicaldata_trials mimic_resnet9
 13_diffchest: mimic_cxr_jpg chexpert padchest uka_cxr chestmnist_128 pediatric_cxr_kermany diffchest_checkpoint
+    neatx_drains
 14_coding_agents: ham10000 derm7pt grazpedwri_dx chestxray14 neatx_drains candid_ptx dermamnist_224 chestmnist_224
     busi pediatric_cxr_kermany covid_chestxray_cohen covid19_hannover_cxr smollm2_135m
 15_contrastive_adjudication: derm7pt mimic_cxr_jpg dermamnist_224 chestmnist_224 lidc_nodules qwen25_vl qwen3_vl
-    gemma_3_it medgemma phi_4_multimodal hosted_language_models
+    gemma_3_it medgemma phi_4_multimodal glm_4v_flash medvlm_r1 hosted_language_models
 16_dp_rgmi: padchest chexpert chestxray14 mimic_cxr_jpg chestmnist_224 openi_images pneumoniamnist_rebuilt
     pediatric_cxr_kermany imagenet_convnext dinov3_convnext dinov2_vit
 17_dp_pretraining: mimic_cxr_jpg vindr_cxr chestxray14 chexpert padchest uka_cxr chestmnist_224 openi_images
@@ -55,14 +56,14 @@ NAMED = """\
 20_vlm_medfmc: medfmc chestmnist_224 pathmnist_224 retinamnist_224 nih_chestxray14_metadata openi_reports busi
     pediatric_cxr_kermany qwen25_vl gemma_3_it llama_3_instruct mistral_instruct phi_4_multimodal
 21_safe_scale: radsafe_200 radiopaedia medical_qa wikipedia_articles minilm smollm2_135m gemma_3_270m qwen25_instruct
-    llama_3_instruct medgemma mistral_instruct
+    llama_3_instruct gemma_3_it medgemma mistral_instruct deepseek gpt_oss
 22_slice_transformer: duke_breast_mri lidc_idri_ct mrnet nodulemnist3d_64 organmnist3d_64 fracturemnist3d_64
     vesselmnist3d_64 lidc_nodules busi pediatric_cxr_kermany dinov2_vit
 23_evidence_verification: mimic_cxr_reports radiopaedia openi_reports wikipedia_articles minilm
 24_brain_mri_3d: ukbb_t1 dlbs ppmi ixi_t1 aal3_atlas
 25_agentic_reliability: rsna_radioqa board_questions_65 radiopaedia medical_qa wikipedia_articles reader_studies
     minilm smollm2_135m gemma_3_270m qwen25_instruct gemma_3_it medgemma llama_3_instruct mistral_instruct
-    hosted_language_models
+    deepseek hosted_language_models
 26_semantic_entropy: vqa_med_2019_test vqa_med_2019_images diagnostic_radiology_206 reader_studies medical_qa minilm
     smollm2_135m hosted_language_models
 27_dinov3_resolution: vindr_pcxr vindr_cxr chestxray14 padchest chexpert mimic_cxr_jpg uka_cxr chestmnist_64
@@ -81,7 +82,7 @@ NAMED = """\
 34_ccan: tcga_nsclc tcga_rcc pathmnist_224 openi_reports pediatric_cxr_kermany minilm retccl imagenet_resnet
     classical_mil
 35_progression_extrapolation: oai_knees most_knees knee_kl_chen medicaldata_trials oai_stylegan2 lpips_vgg16
-    imagenet_resnet
+    imagenet_resnet kneel_landmarks
 36_dual_bn_adversarial: chexpert chestxray14 rijeka_knee_mri luna16 chestmnist_64 chestmnist_128
     pneumoniamnist_rebuilt pneumoniamnist_28 pneumoniamnist_64 busi busi_masks
 """

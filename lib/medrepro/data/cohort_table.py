@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -107,8 +108,9 @@ def register_table(report: TableReport, *, folder: Folder = None) -> Path:
     except OSError as error:
         raise DataError(f"{report.name}: the table could not be stored: {error.strerror}") from None
     finally:
-        part.unlink(missing_ok=True)
-        note.unlink(missing_ok=True)
+        for left in (part, note):
+            with contextlib.suppress(OSError):  # the folder itself may be what is wrong
+                left.unlink()
     return target
 
 

@@ -17,6 +17,7 @@ import yaml
 
 from .. import locations
 from .card import THEMES
+from .catalogue_page import catalogue_page
 from .chapters import Chapter, handbook_chapters, study_chapters
 from .errors import ChapterError, InputError
 from .glance import fill_landing, glance_page
@@ -104,8 +105,9 @@ def stage_pages(root: Path, outcomes: Sequence[Outcome]) -> dict[str, bytes]:
         verdicts, [row for outcome in outcomes for row in _judged_records(outcome)]
     ).encode()
     pages["index.md"] = fill_landing(pages["index.md"].decode(), verdicts).encode()
-    staged = {name.rpartition(".")[0] for name in pages}
     chapters = [outcome.job.chapter for outcome in outcomes]
+    pages["data/catalogue.md"] = catalogue_page([chapter.card for chapter in chapters if chapter.card]).encode()
+    staged = {name.rpartition(".")[0] for name in pages}
     pages["_toc.yml"] = _toc(pages["_toc.yml"].decode(), chapters, staged).encode()
     return pages
 

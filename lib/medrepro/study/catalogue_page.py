@@ -35,7 +35,7 @@ def catalogue_page(cards: Sequence[Card]) -> str:
     return f"""# Data and models
 
 Everything that the studies name: what it is, who may have it, how to get it, and what is known to go wrong with it.
-How to bring your own copy: [Bring or fetch data](../guides/data.md). The same list for your machine:
+How to bring your own copy: [Bring your own data](../guides/data.md). The same list for your machine:
 `medrepro data list`.
 
 <div class="mr-glance mr-catalogue">
@@ -125,9 +125,8 @@ def _name(user: str, chapters: Mapping[str, Card]) -> str:
 
 def _row(manifest: Manifest, chapters: Mapping[str, Card]) -> str:
     itself = comes_by_itself(manifest)
-    box = (
-        f'<input type="checkbox" name="have" value="{_text(manifest.name)}" aria-label="I have {_text(manifest.name)}">'
-    )
+    name = _text(manifest.name)
+    box = f'<input type="checkbox" name="have" value="{name}" aria-label="I have {name}" hidden>'  # as the form
     cells = (
         "<small>comes by itself</small>" if itself else box,
         f"<strong>{_text(manifest.name)}</strong> {_text(manifest.title)}" + _details("traps", manifest.traps),
