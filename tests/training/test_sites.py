@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tabular_sites import make_sites
 
 from medrepro.training.sites import (
     PARTS,
@@ -17,6 +16,7 @@ from medrepro.training.sites import (
     pool_sites,
     split_site,
 )
+from tabular_sites import make_sites
 
 
 def test_a_split_keeps_patients_together_and_labels_in_proportion():

@@ -130,6 +130,7 @@ def _write(chunks: Iterable[bytes], part: Path, file: DataFile, offset: int, pro
             if file.bytes is not None and done > file.bytes:
                 break
             stream.write(chunk)
+            stream.flush()  # a kill loses nothing that arrived
             if progress:
                 progress(file.path, done, file.bytes)
     if file.bytes is not None and done > file.bytes:
