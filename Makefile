@@ -9,7 +9,7 @@ book: env            ## run every chapter at the embedded preset and render the 
 	$(BIN)/medrepro book
 
 test: env check      ## all checks and tests; runs that are already there are reused
-	$(BIN)/pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup  # two workers of one thread each
 
 check: env           ## style, types, import directions
 	$(BIN)/ruff check .
