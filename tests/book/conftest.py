@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
 
 from medrepro.study.book import build_book
 from medrepro.study.runner import run_jobs
@@ -71,7 +72,6 @@ def browser(built_book: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     chromedriver = shutil.which("chromedriver")
     if not chromium or not chromedriver:
         pytest.skip("needs chromium and chromedriver, which are not installed here")
-    webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):

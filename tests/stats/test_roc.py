@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mpmath import mp
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
@@ -218,7 +219,6 @@ def test_million_cases_take_seconds_and_do_not_overflow():
 
 @pytest.mark.parametrize(("t", "df"), [(60.0, 25.3), (-45.0, 4000.0), (400.0, 150.0)])
 def test_tiny_p_of_student_t_keeps_its_logarithm(t, df):
-    mp = pytest.importorskip("mpmath")
     with mp.workdps(60):
         x = mp.mpf(df) / (mp.mpf(df) + mp.mpf(t) ** 2)
         exact = mp.log10(mp.betainc(mp.mpf(df) / 2, 0.5, 0, x, regularized=True))

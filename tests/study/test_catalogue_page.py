@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from selenium import webdriver
 
 from medrepro.data import manifests
 from medrepro.study.card import load_card, study_ids
@@ -115,7 +116,6 @@ def browser(sets, tmp_path):
     chromium, chromedriver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
         pytest.skip("needs chromium and chromedriver, which are not installed here")
-    webdriver = pytest.importorskip("selenium.webdriver")
     text = catalogue_page(cards())
     style, script = (STATIC / name for name in ("catalogue.css", "catalogue.js"))
     body = text[text.index('<div class="mr-glance') :]
